@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms of the house, in the order in which they may know each other: a target depends only on
+// targets above it. docs/ARCHITECTURE.md tells what each is for; HouseTests holds the order.
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "swiftwater",
+    products: [
+        .executable(name: "swiftwaterd", targets: ["swiftwaterd"]),
+        .executable(name: "swiftwater", targets: ["swiftwater"]),
+        .library(name: "SwiftwaterClient", targets: ["Client"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // System libraries: a module map and a shim header each.
+        .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+        .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+        .target(name: "CProto", dependencies: ["CProtobufC"]),
+
+        // Pure: no Foundation, no clock, no randomness, no I/O, no async.
+        room("Base", []),
+        room("Consensus", ["Base"]),
+        room("Keyspace", ["Base"]),
+        room("LogFormat", ["Base"]),
+        room("Storage", ["Base", "Consensus", "LogFormat", deque]),
+        room("Replica", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", deque]),
+
+        // Edges: where the world comes in.
+        room("EventLoop", ["Base", "CUV", deque]),
+        room("GRPC", ["Base", "EventLoop", "CNGHTTP2", deque]),
+        room("Wire", ["Base", "Consensus", "Keyspace", "CProto", "CProtobufC"]),
+        room("Server", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "EventLoop", "GRPC", "Wire", deque, logging]),
+        room("Client", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", deque]),
+        room("Tools", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", "Client", "CEdit", histogram, argumentParser]),
+        .executableTarget(name: "swiftwaterd", dependencies: ["Server", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
+        .executableTarget(name: "swiftwater", dependencies: ["Tools", "Client", "Base", argumentParser], swiftSettings: settings),
+
+        tests("BaseTests", ["Base"]),
+        tests("ConsensusTests", ["Consensus", "Base"], resources: [.copy("Scenarios")]),
+        tests("KeyspaceTests", ["Keyspace", "Base"]),
+        tests("LogFormatTests", ["LogFormat", "Base"]),
+        tests("StorageTests", ["Storage", "LogFormat", "Consensus", "Base"]),
+        tests("ReplicaTests", ["Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
+        tests("EventLoopTests", ["EventLoop", "Base"]),
+        tests("GRPCTests", ["GRPC", "EventLoop", "Base"]),
+        tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),
+        tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
+        tests("ClientTests", ["Client", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
+        tests("ToolsTests", ["Tools", "Client", "Base"]),
+        tests("ClusterTests", ["Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
+        tests("HouseTests", []),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,103 @@
+/// One entry of the log: `Entry` of proto/swiftwater/v1/raft.proto.
+///
+/// It is packed once, by the leader, and the same bytes go to its disk and to every follower and to theirs; the
+/// fields beside them are read from those bytes. Unknown fields therefore survive a member that is older.
+public struct Entry: Sendable, Equatable {
+    /// What an entry is for. A member that meets a kind it does not know stops: skipping one would make it differ.
+    public struct Kind: RawRepresentable, Hashable, Sendable {
+        public let rawValue: UInt64
+        @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+        /// Commits everything before it in a new leader's term (dissertation 6.4).
+        public static let noOperation = Kind(rawValue: 1)
+        /// A command for the keyspace.
+        public static let command = Kind(rawValue: 2)
+        /// The members of the cluster from here on (dissertation 4.1).
+        public static let configuration = Kind(rawValue: 3)
+    }
+
+    public let term: Term
+    public let index: Index
+    public let kind: Kind
+    /// The leader's wall time when it proposed, in milliseconds since 1970; never before its predecessor's.
+    public let timeMs: UInt64
+    /// Zero without a session (dissertation 6.3).
+    public let sessionID: UInt64
+    public let sequence: UInt64
+    /// The version of the encoding of `data`.
+    public let version: UInt64
+    /// The protobuf encoding of the whole entry.
+    public let packed: Bytes
+    /// For a command, the keyspace's own encoding; for a configuration, `Configuration`'s. A slice of `packed`.
+    public let data: Bytes
+
+    /// The room that packing needs in front of `data`: give it as headroom to the writer that encodes a command.
+    public static let headroom = 8 * 11
+
+    /// Packs an entry. Copies nothing when `data` was written with `headroom`.
+    public init(
+        term: Term, index: Index, kind: Kind, timeMs: UInt64, sessionID: UInt64 = 0, sequence: UInt64 = 0,
+        version: UInt64 = 1, data: Bytes
+    ) {
+        self.term = term
+        self.index = index
+        self.kind = kind
+        self.timeMs = timeMs
+        self.sessionID = sessionID
+        self.sequence = sequence
+        self.version = version
+        let numbers = (term.rawValue, index.rawValue, kind.rawValue, timeMs, sessionID, sequence, version)
+        packed = withUnsafeTemporaryAllocation(byteCount: Entry.headroom, alignment: 8) { head in
+            var size = 0
+            func put(_ field: UInt8, _ number: UInt64) {
+                guard number != 0 else { return }
+                head[size] = field << 3
+                size += 1 + encodeVarint(number, to: head.baseAddress! + size + 1)
+            }
+            put(1, numbers.0)
+            put(2, numbers.1)
+            put(3, numbers.2)
+            put(4, numbers.3)
+            put(5, numbers.4)
+            put(6, numbers.5)
+            put(7, numbers.6)
+            if !data.isEmpty {
+                head[size] = 8 << 3 | WireType.lengthDelimited.rawValue
+                size += 1 + encodeVarint(UInt64(data.count), to: head.baseAddress! + size + 1)
+            }
+            return data.prepending(size) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: head[..<size])) }
+        }
+        self.data = packed[packed.count - data.count..<packed.count]
+    }
+
+    /// Reads a packed entry. `data` shares its storage.
+    public init(unpacking packed: Bytes) throws(ByteReader.Failure) {
+        var numbers: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
+        var data = Bytes()
+        var reader = ByteReader(packed)
+        while !reader.isAtEnd {
+            let (field, type) = try reader.readTag()
+            switch (field, type) {
+            case (1, .varint): numbers.0 = try reader.readVarint()
+            case (2, .varint): numbers.1 = try reader.readVarint()
+            case (3, .varint): numbers.2 = try reader.readVarint()
+            case (4, .varint): numbers.3 = try reader.readVarint()
+            case (5, .varint): numbers.4 = try reader.readVarint()
+            case (6, .varint): numbers.5 = try reader.readVarint()
+            case (7, .varint): numbers.6 = try reader.readVarint()
+            case (8, .lengthDelimited): data = try reader.readLengthDelimited()
+            default: try reader.skip(type)
+            }
+        }
+        term = Term(numbers.0)
+        index = Index(numbers.1)
+        kind = Kind(rawValue: numbers.2)
+        timeMs = numbers.3
+        sessionID = numbers.4
+        sequence = numbers.5
+        version = numbers.6
+        self.packed = packed
+        self.data = data
+    }
+
+    public static func == (a: Entry, b: Entry) -> Bool { a.packed == b.packed }
+}
