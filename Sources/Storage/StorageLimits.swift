@@ -1,0 +1,23 @@
+import Base
+
+/// The sizes that bound Storage. They may differ from one start to the next: segments on disk say their own size.
+public struct StorageLimits: Sendable {
+    /// Bytes of a new segment, its header included; a multiple of 4096.
+    public var segmentBytes = 16 << 20
+    /// A frame gathers entries until it has this many bytes; one larger entry travels alone.
+    public var maxFrameBytes = 4 << 20
+    /// How many bytes of entries `Recovered.tail` holds at most (but always the last entry).
+    public var tailBytes = 8 << 20
+    /// What only entries without commands may use while the disk is full.
+    public var reserveBytes = 1 << 20
+    /// Positions in the log that are remembered: 24 bytes each. At the limit every second one is forgotten.
+    public var maxPositions = 65_536
+    /// Bytes of log from one remembered position to the next, at first.
+    public var positionSpacing = 128 << 10
+    /// Bytes of one read from the disk, except for a larger frame.
+    public var readBytes = 256 << 10
+    /// How long a full disk is left alone before the next try.
+    public var spaceRetry = Interval.seconds(1)
+
+    public init() {}
+}
