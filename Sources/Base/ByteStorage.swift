@@ -1,30 +1,57 @@
-/// The memory behind `Bytes`: written once, before the first `Bytes` over it is made, and never again, except
-/// for the headroom in front, which is claimed once, from its end towards its start (see `Bytes.prepending`).
+/// The memory behind `Bytes`: one object, its bytes behind its header in the same allocation. Bytes are written
+/// before the first `Bytes` over them is made and never again; only unclaimed room may still be written: in front
+/// (`Bytes.prepending`) and behind (`Bytes.appending`), each byte of it claimed once.
 ///
 /// Invariant: the bytes of a published `Bytes` never change, which is what makes it Sendable.
 @usableFromInline
-final class ByteStorage: @unchecked Sendable {
-    @usableFromInline let base: UnsafeMutableRawPointer
-    @usableFromInline let capacity: Int
-    /// Bytes at the front that nobody has claimed yet. Touched only by the thread that builds the value.
-    @usableFromInline var headroom: Int
+final class ByteStorage: ManagedBuffer<ByteStorage.Header, UInt8> {
+    @usableFromInline
+    struct Header {
+        /// How many bytes there is room for.
+        @usableFromInline let capacity: UInt32
+        /// Bytes at the front that nobody has claimed yet. Touched only by the thread that builds the value.
+        @usableFromInline var headroom: UInt32
+        /// Where the unclaimed room behind begins. Touched only by the thread that owns the value.
+        @usableFromInline var claimed: UInt32
 
-    @inlinable
-    init(base: UnsafeMutableRawPointer, capacity: Int, headroom: Int) {
-        self.base = base
-        self.capacity = capacity
-        self.headroom = headroom
+        @inlinable
+        init(capacity: UInt32, headroom: UInt32, claimed: UInt32) {
+            self.capacity = capacity
+            self.headroom = headroom
+            self.claimed = claimed
+        }
     }
 
+    /// Room for `capacity` bytes, of which the first `headroom` and those from `claimed` on may be claimed later.
     @inlinable
-    static func allocate(capacity: Int, headroom: Int) -> ByteStorage {
+    static func allocate(capacity: Int, headroom: Int, claimed: Int? = nil) -> ByteStorage {
         precondition(capacity <= Int(UInt32.max), "Bytes hold at most 4 GiB")
-        return ByteStorage(
-            base: .allocate(byteCount: capacity, alignment: 8), capacity: capacity, headroom: headroom)
+        let buffer = ByteStorage.create(minimumCapacity: capacity) { _ in
+            Header(
+                capacity: UInt32(capacity), headroom: UInt32(headroom), claimed: UInt32(claimed ?? capacity))
+        }
+        return unsafeDowncast(buffer, to: ByteStorage.self)
+    }
+
+    /// Where the bytes begin; valid as long as the object lives. No alignment is promised.
+    @inlinable
+    var base: UnsafeMutableRawPointer { withUnsafeMutablePointerToElements { UnsafeMutableRawPointer($0) } }
+
+    @inlinable
+    var room: Int { withUnsafeMutablePointerToHeader { Int($0.pointee.capacity) } }
+
+    // Field by field through a pointer: another thread may be reading `capacity` meanwhile.
+    @inlinable
+    var headroom: Int {
+        get { withUnsafeMutablePointerToHeader { Int($0.pointee.headroom) } }
+        set { withUnsafeMutablePointerToHeader { $0.pointee.headroom = UInt32(newValue) } }
     }
 
     @inlinable
-    deinit { base.deallocate() }
+    var claimed: Int {
+        get { withUnsafeMutablePointerToHeader { Int($0.pointee.claimed) } }
+        set { withUnsafeMutablePointerToHeader { $0.pointee.claimed = UInt32(newValue) } }
+    }
 }
 
 extension Bytes {
@@ -34,7 +61,7 @@ extension Bytes {
     /// Only the thread that made the bytes may call this, before it hands them to another.
     @inlinable
     public func prepending(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) -> Bytes {
-        if let storage, storage.headroom == Int(start), count <= storage.headroom {
+        if let storage, storage.headroom == Int(start), count <= Int(start) {
             let first = Int(start) - count
             body(UnsafeMutableRawBufferPointer(start: storage.base + first, count: count))
             storage.headroom = first
@@ -47,5 +74,39 @@ extension Bytes {
             (joined.base + count).copyMemory(from: source, byteCount: bytes.count)
         }
         return Bytes(storage: joined, start: 0, length: length + UInt32(count))
+    }
+
+    /// The same bytes with `count` more behind, written by `body`. Amortised O(count): what is copied leaves room
+    /// behind for half as much again, which the next call claims. This value and its other slices stay as they
+    /// are, and so may be read meanwhile by other threads; of two calls on one value the second copies.
+    ///
+    /// Of all who hold a piece of the same storage, only one thread may call this.
+    @inlinable
+    public func appending(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) -> Bytes {
+        let end = Int(start) + Int(length)
+        if let storage, storage.claimed == end, count <= storage.room - end {
+            body(UnsafeMutableRawBufferPointer(start: storage.base + end, count: count))
+            storage.claimed = end + count
+            return Bytes(storage: storage, start: start, length: length + UInt32(count))
+        }
+        let total = self.count + count
+        // A first short piece gets no room behind it: most values are written once and never appended to.
+        let spare = isEmpty ? 0 : min(total / 2 + 16, Int(UInt32.max) - total)
+        let joined = ByteStorage.allocate(capacity: total + spare, headroom: 0, claimed: total)
+        withUnsafeBytes { bytes in
+            guard let source = bytes.baseAddress else { return }
+            joined.base.copyMemory(from: source, byteCount: bytes.count)
+        }
+        body(UnsafeMutableRawBufferPointer(start: joined.base + self.count, count: count))
+        return Bytes(storage: joined, start: 0, length: UInt32(total))
+    }
+
+    /// The same bytes with `suffix` behind.
+    @inlinable
+    public func appending(_ suffix: Bytes) -> Bytes {
+        guard !suffix.isEmpty else { return self }
+        return appending(suffix.count) { target in
+            suffix.withUnsafeBytes { target.copyMemory(from: $0) }
+        }
     }
 }

@@ -20,13 +20,14 @@ public struct ByteWriter: ~Copyable {
 
     @inlinable
     mutating func reserve(_ more: Int) -> UnsafeMutableRawPointer {
-        if end + more > storage.capacity { grow(more) }
+        if end + more > storage.room { grow(more) }
         return storage.base + end
     }
 
     @usableFromInline
     mutating func grow(_ more: Int) {
-        let larger = ByteStorage.allocate(capacity: max(2 * storage.capacity, end + more), headroom: headroom)
+        let larger = ByteStorage.allocate(
+            capacity: max(min(2 * storage.room, Int(UInt32.max)), end + more), headroom: headroom)
         larger.base.copyMemory(from: storage.base, byteCount: end)
         storage = larger
     }

@@ -2,7 +2,7 @@
 /// entry into its key and value, copies nothing.
 ///
 /// Layout: one reference and two 32-bit numbers, 16 bytes; at most 4 GiB.
-public struct Bytes: Sendable {
+public struct Bytes: @unchecked Sendable {
     @usableFromInline let storage: ByteStorage?
     @usableFromInline let start: UInt32
     @usableFromInline let length: UInt32
@@ -100,7 +100,7 @@ public struct Bytes: Sendable {
     @inlinable
     public var pinsMore: Bool {
         guard let storage else { return false }
-        return storage.capacity > 2 * count + 64
+        return storage.room > 2 * count + 64
     }
 
     /// The same bytes in storage of their own, unless they already are.
@@ -112,6 +112,39 @@ public struct Bytes: Sendable {
 
     /// The bytes as text, or nil when they are not valid UTF-8.
     public var utf8String: String? { withUnsafeBytes { String(validating: $0, as: UTF8.self) } }
+
+    /// Whether the bytes are valid UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing over U+10FFFF.
+    public var isValidUTF8: Bool {
+        withUnsafeBytes { bytes in
+            var offset = 0
+            while offset < bytes.count {
+                if offset + 8 <= bytes.count,
+                    bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
+                {
+                    offset += 8
+                    continue
+                }
+                let length = Self.scalarLength(bytes, at: offset)
+                if length == 0 { return false }
+                offset += length
+            }
+            return true
+        }
+    }
+
+    /// How many bytes the scalar at `offset` takes, 0 when there is none (Unicode standard, table 3-7).
+    private static func scalarLength(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int {
+        let lead = bytes[offset]
+        if lead < 0x80 { return 1 }
+        let length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
+        guard lead >= 0xc2, lead <= 0xf4, offset + length <= bytes.count else { return 0 }
+        let second = bytes[offset + 1]
+        let lowest: UInt8 = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80
+        let highest: UInt8 = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf
+        guard second >= lowest, second <= highest else { return 0 }
+        for next in offset + 2..<offset + max(length, 2) where bytes[next] & 0xc0 != 0x80 { return 0 }
+        return length
+    }
 
     @inlinable
     public func hasPrefix(_ prefix: Bytes) -> Bool {
