@@ -970,10 +970,10 @@ static const ProtobufCFieldDescriptor swiftwater__v1__value__field_descriptors[2
     "list",
     2,
     PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_MESSAGE,
+    PROTOBUF_C_TYPE_BYTES,
     offsetof(Swiftwater__V1__Value, kind_case),
     offsetof(Swiftwater__V1__Value, list),
-    &swiftwater__v1__string_list__descriptor,
+    NULL,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */

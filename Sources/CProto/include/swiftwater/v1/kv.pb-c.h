@@ -85,7 +85,7 @@ struct  Swiftwater__V1__Value
     /*
      * A list of strings, possibly empty.
      */
-    Swiftwater__V1__StringList *list;
+    ProtobufCBinaryData list;
   };
 };
 #define SWIFTWATER__V1__VALUE__INIT \
