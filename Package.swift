@@ -72,7 +72,7 @@ let package = Package(
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),
         tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
         tests("ClientTests", ["Client", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
-        tests("ToolsTests", ["Tools", "Client", "Base"]),
+        tests("ToolsTests", ["Tools", "Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("ClusterTests", ["Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("HouseTests", []),
     ],

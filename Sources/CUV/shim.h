@@ -1,1 +1,6 @@
+#include <sys/socket.h>
 #include <uv.h>
+
+// GNU's, which Swift's Glibc module does not show.
+extern int accept4(int descriptor, struct sockaddr *restrict address, socklen_t *restrict length, int flags);
+extern int pthread_setname_np(pthread_t thread, const char *name);

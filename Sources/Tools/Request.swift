@@ -1,0 +1,39 @@
+import Base
+import Keyspace
+
+/// What a user can ask of a cluster, in one command: the same when typed at the prompt and in a shell.
+public enum Request: Equatable, Sendable {
+    case operation(Operation)
+    case transaction([Operation])
+    case status
+    case members
+    /// `limit` nil: all that there are. `node` nil: whichever member answers.
+    case requestLog(from: UInt64, limit: UInt64?, node: String?)
+    case addServer(name: String, address: String)
+    case removeServer(name: String)
+    case transferLeadership(name: String)
+}
+
+/// What is wrong with a command line, and how it would be right. Exit code 64.
+public struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
+    public var message: String
+    public var hint: String?
+
+    public init(_ message: String, hint: String? = nil) {
+        self.message = message
+        self.hint = hint
+    }
+
+    public var description: String { hint.map { "\(message)\n\($0)" } ?? message }
+}
+
+/// What `swiftwater` ends with (docs: the contract's exit codes).
+public enum ExitCode: Int32, Sendable, Comparable {
+    case done = 0
+    case noSuchKey = 1
+    case clusterError = 2
+    case noAnswer = 3
+    case usage = 64
+
+    public static func < (a: ExitCode, b: ExitCode) -> Bool { a.rawValue < b.rawValue }
+}
