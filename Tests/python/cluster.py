@@ -1,0 +1,79 @@
+"""A cluster of three real members for tests, and the stubs that any gRPC toolchain makes from proto/."""
+
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def generate_stubs():
+    """Compiles proto/ into a directory that lasts as long as the returned object, and puts it on the path."""
+    from grpc_tools import protoc
+    directory = tempfile.TemporaryDirectory(prefix="swiftwater-stubs-")
+    files = sorted(str(path) for path in (ROOT / "proto/swiftwater").rglob("*.proto"))
+    status = protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={directory.name}",
+                          f"--grpc_python_out={directory.name}", *files])
+    if status != 0:
+        sys.exit("proto/ does not compile")
+    sys.path.insert(0, directory.name)
+    return directory
+
+
+def free_ports(count):
+    """Ports below the ephemeral range, so that no outgoing connection takes one between our look and the bind."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = []
+    for port in range(max(10000, low - 4000), low):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    sys.exit("no free ports")
+
+
+class Cluster:
+    """Three members started from the programs in `binaries`; a context manager that leaves nothing behind."""
+
+    def __init__(self, binaries):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="swiftwater-python-"))
+        self.endpoints = [f"127.0.0.1:{port}" for port in free_ports(3)]
+        names = ",".join(f"n{i + 1}={endpoint}" for i, endpoint in enumerate(self.endpoints))
+        self.processes = []
+        for i, endpoint in enumerate(self.endpoints):
+            log = open(self.directory / f"n{i + 1}.log", "wb")
+            self.processes.append(subprocess.Popen(
+                [pathlib.Path(binaries) / "swiftwaterd", "--name", f"n{i + 1}", "--data-dir", self.directory / f"n{i + 1}",
+                 "--listen", endpoint, "--initial-cluster", names], stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+
+    def __enter__(self):
+        return self
+
+    def stop(self):
+        """SIGTERM to all; gives back how each ended, None for one that had to be killed."""
+        for process in self.processes:
+            process.terminate()
+        statuses = []
+        for process in self.processes:
+            try:
+                statuses.append(process.wait(10))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                statuses.append(None)
+        self.processes = []
+        return statuses
+
+    def logs(self):
+        return "".join(f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}" for path in sorted(self.directory.glob("*.log")))
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)

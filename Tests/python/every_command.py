@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Uses every KV and Cluster command against every member of a cluster, and expects what the contract says.
+
+    every_command.py 127.0.0.1:7401 127.0.0.1:7402 127.0.0.1:7403      a cluster that runs
+    every_command.py --start .build/release                            three members of its own
+
+The stubs are made from proto/ by grpcio-tools, as any user of any language would make them. A check is a
+function named `check_…` in one of the `checks_…` modules; it gets a `Member` and runs once for each. The last
+line counts: `N passed, N failed`; the exit status is 1 when one failed.
+"""
+
+import argparse
+import pathlib
+import sys
+import time
+import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import cluster as clusters  # noqa: E402
+
+
+def wait_until_ready(members, seconds):
+    """Until every member takes a write: a new cluster has to meet and elect first."""
+    until = time.monotonic() + seconds
+    for member in members:
+        while True:
+            try:
+                member.kv.Set(member.pb.SetRequest(key=b"ready", value=member.data(b"yes")), timeout=2)
+                break
+            except Exception as error:  # noqa: BLE001: whatever it is, it is told when time is up
+                if time.monotonic() > until:
+                    sys.exit(f"{member.endpoint} takes no write after {seconds} s: {error}")
+                time.sleep(0.1)
+
+
+def run(endpoints):
+    from member import Member
+    import checks_cluster
+    import checks_errors
+    import checks_keys
+    import checks_protocol
+
+    members = [Member(endpoint) for endpoint in endpoints]
+    for member in members:
+        member.others = [other for other in members if other is not member]
+    wait_until_ready(members, 30)
+
+    checks = [(module.__name__.removeprefix("checks_"), name, check)
+              for module in (checks_keys, checks_errors, checks_cluster, checks_protocol)
+              for name, check in vars(module).items() if name.startswith("check_")]
+    passed, failures = 0, []
+    for member in members:
+        status = member.status()
+        print(f"-- {status.name} at {member.endpoint}, {member.role(status).lower()}")
+        for group, name, check in checks:
+            title = f"{group}: {name.removeprefix('check_').replace('_', ' ')}"
+            try:
+                check(member)
+                passed += 1
+                print(f"ok    {title}")
+            except Exception as error:  # noqa: BLE001: a failed check must not stop the next
+                where = [frame for frame in traceback.extract_tb(error.__traceback__) if "checks_" in frame.filename][-1:]
+                place = f"{pathlib.Path(where[0].filename).name}:{where[0].lineno}" if where else "?"
+                failures.append(f"{status.name}: {title} ({place})")
+                print(f"FAIL  {title} ({place})\n      {type(error).__name__}: {str(error).strip()[:500]}")
+    print()
+    for failure in failures:
+        print(f"FAIL  {failure}")
+    print(f"{passed} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Every command against every member.")
+    parser.add_argument("endpoints", nargs="*", help="HOST:PORT of every member")
+    parser.add_argument("--start", metavar="DIR", help="start three members from the programs in DIR")
+    options = parser.parse_args()
+    if bool(options.endpoints) == bool(options.start):
+        parser.error("name the members, or say --start")
+    with clusters.generate_stubs():
+        if options.endpoints:
+            return run(options.endpoints)
+        with clusters.Cluster(options.start) as own:
+            status = run(own.endpoints)
+            if status != 0:
+                print(own.logs(), file=sys.stderr)
+            ends = own.stop()
+            if ends != [0, 0, 0]:
+                print(f"FAIL  SIGTERM ended the members with {ends}, not with 0\n0 passed, 1 failed")
+                return 1
+            return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
