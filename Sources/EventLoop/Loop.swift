@@ -33,7 +33,10 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
     /// The jobs being run: swapped with `jobs`, so that both keep their memory. Loop's thread only.
     var running: [Job] = []
     var turnEnds: [TurnEnd] = []
+    /// Requests on libuv's pool that have not come back.
     var pendingWork = 0
+    /// Threads that end before the loop does.
+    var attachments: [LoopAttachment] = []
     /// Loop's thread only. From here on nothing new is opened.
     private(set) var isStopping = false
     /// Loop's thread only. Failed attempts to open something are no longer reported: see `close()`.
@@ -111,6 +114,8 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
     func close() {
         if thread.load(ordering: .relaxed) == 0 { thread.store(UInt(pthread_self()), ordering: .releasing) }
         isStopping = true
+        // Newest first, so that what was built on another ends before it.
+        while let attachment = attachments.last { attachment.stop() }
         var round = 0
         repeat {
             round += 1

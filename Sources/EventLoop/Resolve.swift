@@ -2,7 +2,8 @@ import CUV
 import Glibc
 
 /// Asks for the addresses of a name, on libuv's pool. A numeric address is answered without asking, and also
-/// never from inside this call. The answer holds at least one address.
+/// never from inside this call. The answer holds at least one address. Fails at once (`resolverFailed`) when
+/// `Loop.workLimit` requests to the pool are under way. The end of the loop waits for the system's answer.
 public func resolve(
     _ host: String, port: UInt16, on loop: Loop,
     completion: @escaping (Result<[SocketAddress], NetworkError>) -> Void
@@ -56,6 +57,7 @@ final class Resolution {
     func start() {
         if let numeric = SocketAddress(numeric: host, port: port) { return answerLater(.success([numeric])) }
         guard !loop.isStopping else { return answerLater(.failure(error(UV_ECANCELED.rawValue))) }
+        guard loop.pendingWork < Loop.workLimit else { return answerLater(.failure(error(UV_EAI_AGAIN.rawValue))) }
         var hints = Self.hints
         request.pointee.data = Unmanaged.passRetained(self).toOpaque()
         loop.pendingWork += 1

@@ -3,7 +3,9 @@ import CUV
 
 extension TCPConnection {
     /// Looks `host` up and connects to the first of its addresses that answers. `completion` is called once,
-    /// on the loop, never from inside this call, unless the attempt is cancelled first. `timeout` covers all.
+    /// on the loop, never from inside this call, unless the attempt is cancelled first. `timeout` covers all of
+    /// it; an address may take its even share of what is left, so that one that swallows packets does not
+    /// keep us from the next.
     @discardableResult
     public static func connect(
         to host: String, port: UInt16, on loop: Loop, timeout: Interval,
@@ -21,7 +23,9 @@ public final class ConnectAttempt {
     private let port: UInt16
     private let loop: Loop
     private var completion: ((Result<TCPConnection, NetworkError>) -> Void)?
+    /// Covers the look-up, then one address after the other.
     private var timer: Timer?
+    private var deadline = Instant.never
     private var addresses: ArraySlice<SocketAddress> = []
     private var current: ConnectingSocket?
     private var lastFailure: NetworkError?
@@ -43,8 +47,9 @@ public final class ConnectAttempt {
     }
 
     func start(timeout: Interval) {
-        let timer = Timer(loop) { [self] in finish(.failure(error(UV_ETIMEDOUT.rawValue))) }
-        timer.start(after: timeout)
+        let timer = Timer(loop) { [self] in timedOut() }
+        deadline = loop.now + timeout
+        timer.start(at: deadline)
         self.timer = timer
         resolve(host, port: port, on: loop) { [self] result in
             guard completion != nil else { return }
@@ -57,6 +62,11 @@ public final class ConnectAttempt {
         }
     }
 
+    private func timedOut() {
+        guard let current else { return finish(.failure(error(UV_ETIMEDOUT.rawValue))) }
+        current.giveUp(UV_ETIMEDOUT.rawValue)
+    }
+
     private func error(_ code: Int32) -> NetworkError {
         NetworkError(.connect, joined(host: host, port: port), code)
     }
@@ -66,6 +76,8 @@ public final class ConnectAttempt {
         guard let address = addresses.popFirst() else {
             return finish(.failure(lastFailure ?? error(UV_EAI_NODATA.rawValue)))
         }
+        let share = (deadline - loop.now).nanoseconds / UInt64(addresses.count + 1)
+        timer?.start(after: Interval(nanoseconds: share))
         current = ConnectingSocket(loop: loop, address: address) { [self] outcome in
             current = nil
             guard completion != nil else { return }
@@ -129,7 +141,7 @@ final class ConnectingSocket: Handle {
         beginClosing()
     }
 
-    private func giveUp(_ code: Int32) {
+    func giveUp(_ code: Int32) {
         failure = code
         beginClosing()
     }

@@ -32,7 +32,6 @@ public final class TCPConnection: Handle {
     public var writeLimit = 16 * 1024 * 1024
 
     public let peerAddress: SocketAddress?
-    public let localAddress: SocketAddress?
 
     /// How many bytes the peer has sent.
     public internal(set) var bytesRead: UInt64 = 0
@@ -63,7 +62,6 @@ public final class TCPConnection: Handle {
     /// Takes over an open, connected socket.
     init(loop: Loop, connected tcp: UnsafeMutablePointer<uv_tcp_t>, peer: SocketAddress?) {
         peerAddress = peer ?? SocketAddress { uv_tcp_getpeername(tcp, $0, $1) }
-        localAddress = SocketAddress { uv_tcp_getsockname(tcp, $0, $1) }
         lastRead = loop.turnTime
         super.init(loop: loop)
         adopt(tcp)
@@ -72,6 +70,12 @@ public final class TCPConnection: Handle {
     deinit {
         writeRequest.deallocate()
         shutdownRequest.deallocate()
+    }
+
+    /// Our own end of the connection; nil when it is closed.
+    public var localAddress: SocketAddress? {
+        guard let tcp, isUsable else { return nil }
+        return SocketAddress { uv_tcp_getsockname(tcp, $0, $1) }
     }
 
     /// The peer's address as text, for messages.

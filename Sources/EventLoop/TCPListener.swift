@@ -23,37 +23,59 @@ public final class TCPListener {
     public let addresses: [SocketAddress]
     public var port: UInt16 { addresses[0].port }
 
-    private let loop: Loop
     private var sockets: [ListeningSocket] = []
 
-    /// Listens on every address of `host`. Port zero lets the system choose one. A name is looked up before
-    /// this returns.
+    /// Listens on every address of `host`. Port zero lets the system choose one, the same for all of them. A
+    /// name is looked up before this returns.
     public init(_ loop: Loop, host: String, port: UInt16) throws(NetworkError) {
-        self.loop = loop
-        var port = port
-        var bound: [SocketAddress] = []
-        var descriptors: [Int32] = []
-        for var address in try resolveNow(host, port: port) {
-            address.port = port
+        loop.mustBeCurrent()
+        let found = try resolveNow(host, port: port)
+        let bound = try Self.bind(to: found, host: host, port: port)
+        addresses = bound.map(\.address)
+        for socket in bound {
+            sockets.append(ListeningSocket(loop, socket.descriptor, socket.address, listener: self))
+        }
+    }
+
+    private typealias BoundSocket = (descriptor: Int32, address: SocketAddress)
+
+    /// How often another port is tried, when the one the system chose for a name's first address is taken at
+    /// its second.
+    private static let portAttempts = 16
+
+    private static func bind(
+        to addresses: [SocketAddress], host: String, port: UInt16
+    ) throws(NetworkError) -> [BoundSocket] {
+        var attempt = 1
+        while true {
             do throws(NetworkError) {
-                let (descriptor, actual) = try openListener(address, as: joined(host: host, port: port))
-                descriptors.append(descriptor)
-                bound.append(actual)
-                port = actual.port
+                return try bindOnce(to: addresses, host: host, port: port)
+            } catch {
+                guard port == 0, error.kind == .addressInUse, attempt < portAttempts else { throw error }
+                attempt += 1
+            }
+        }
+    }
+
+    private static func bindOnce(
+        to addresses: [SocketAddress], host: String, port: UInt16
+    ) throws(NetworkError) -> [BoundSocket] {
+        var bound: [BoundSocket] = []
+        for var address in addresses {
+            address.port = bound.first?.address.port ?? port
+            do throws(NetworkError) {
+                bound.append(try openListener(address, as: joined(host: host, port: port)))
             } catch {
                 // A name may have an address that this machine has not ("localhost" without IPv6).
                 if error.kind == .addressNotAvailable, host != address.host { continue }
-                descriptors.forEach { Glibc.close($0) }
+                bound.forEach { Glibc.close($0.descriptor) }
                 throw error
             }
         }
         guard !bound.isEmpty else {
             throw NetworkError(.listen, joined(host: host, port: port), UV_EADDRNOTAVAIL.rawValue)
         }
-        addresses = bound
-        for (descriptor, address) in zip(descriptors, bound) {
-            sockets.append(ListeningSocket(loop: loop, descriptor: descriptor, address: address, listener: self))
-        }
+        return bound
     }
 
     /// Accepts nothing more; connections that were accepted go on.
@@ -68,7 +90,7 @@ public final class TCPListener {
 /// A listening socket, and the address it got.
 private func openListener(
     _ address: SocketAddress, as name: String
-) throws(NetworkError) -> (Int32, SocketAddress) {
+) throws(NetworkError) -> (descriptor: Int32, address: SocketAddress) {
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, kind, 0)
     guard descriptor >= 0 else { throw NetworkError(.listen, name, -errno) }
@@ -80,7 +102,7 @@ private func openListener(
         var off: Int32 = 0
         setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, size)
     }
-    guard address.withSocketAddress({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, TCPListener.backlog) == 0
+    guard address.withSocketAddress({ Glibc.bind(descriptor, $0, $1) }) == 0, listen(descriptor, TCPListener.backlog) == 0
     else {
         let failure = NetworkError(.listen, name, -errno)
         Glibc.close(descriptor)
@@ -101,7 +123,7 @@ final class ListeningSocket: Handle {
     private weak var listener: TCPListener?
     private var pause: Timer?
 
-    init(loop: Loop, descriptor: Int32, address: SocketAddress, listener: TCPListener) {
+    init(_ loop: Loop, _ descriptor: Int32, _ address: SocketAddress, listener: TCPListener) {
         self.descriptor = descriptor
         self.address = address
         self.listener = listener
@@ -148,12 +170,16 @@ final class ListeningSocket: Handle {
             }
             switch -accepted {
             case EAGAIN, EWOULDBLOCK: return
-            case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+            // One connection that ended before it was accepted: accept(2), "Error handling".
+            case EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH,
+                EOPNOTSUPP, ENETUNREACH:
+                continue
+            // Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), or something nobody expects:
+            // asking again at once would keep the loop busy with nothing else.
+            default:
                 rest()
                 listener.onError?(NetworkError(.accept, address.description, accepted))
                 return
-            // The rest concern one connection that ended before it was accepted (accept(2)).
-            default: continue
             }
         }
     }
