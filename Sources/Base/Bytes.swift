@@ -174,13 +174,15 @@ extension Bytes: Comparable {
     /// Negative, zero or positive as `a` stands before, at or after `b`. One pass over the bytes.
     @inlinable
     public static func order(_ a: Bytes, _ b: Bytes) -> Int {
-        a.withUnsafeBytes { x in
-            b.withUnsafeBytes { y in
-                let shared = min(x.count, y.count)
-                let first = shared == 0 ? 0 : compareBytes(x, y, shared)
-                return first != 0 ? first : x.count - y.count
-            }
-        }
+        a.withUnsafeBytes { x in b.withUnsafeBytes { y in order(x, y) } }
+    }
+
+    /// The same of bytes that are lent.
+    @inlinable
+    public static func order(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+        let shared = min(a.count, b.count)
+        let first = shared == 0 ? 0 : compareBytes(a, b, shared)
+        return first != 0 ? first : a.count - b.count
     }
 }
 

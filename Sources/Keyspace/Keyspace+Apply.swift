@@ -12,17 +12,17 @@ extension Keyspace {
 
     /// Applies the next entry of the log (figure 3.1, "if commitIndex > lastApplied"). With `wantsResult` the
     /// outcome holds what is to be answered; a failure of the command is reported either way, and then nothing has
-    /// changed but `appliedIndex`.
+    /// changed but `appliedIndex`. When it throws, nothing has changed at all.
     ///
-    /// O(log n) for each operation, plus the bytes it writes.
+    /// O(log n) for each operation, plus the bytes that it writes.
     public mutating func apply(_ entry: Entry, wantsResult: Bool) throws(Failure) -> Outcome {
         guard entry.index == contents.appliedIndex.next else {
             throw .outOfOrder(entry: entry.index, applied: contents.appliedIndex)
         }
+        let outcome: Outcome
         switch entry.kind {
         case .noOperation, .configuration:
-            contents.appliedIndex = entry.index
-            return Outcome(revision: contents.revision, result: .none)
+            outcome = Outcome(revision: contents.revision, result: .none)
         case .command:
             let command: Command
             do {
@@ -30,90 +30,118 @@ extension Keyspace {
             } catch {
                 throw .unreadable(index: entry.index, error)
             }
-            let outcome = contents.apply(command, wantsResult: wantsResult)
-            contents.appliedIndex = entry.index
-            return outcome
+            outcome = contents.apply(command, wantsResult: wantsResult)
         default:
             throw .unknownKind(index: entry.index, kind: entry.kind.rawValue)
         }
+        contents.appliedIndex = entry.index
+        return outcome
     }
+}
+
+/// What an operation did to a key, so that it can be undone.
+private struct Change {
+    var key: Bytes
+    /// What stood there before; nil when the key was new.
+    var previous: Record?
 }
 
 extension KeyspaceContents {
     mutating func apply(_ command: Command, wantsResult: Bool) -> Outcome {
-        var changes = Changes(revision: revision + 1)
-        let result: Outcome.Result
-        do {
-            switch command {
-            case .single(let operation):
-                let answer = try apply(operation, &changes)
-                result = wantsResult ? .single(answer) : .none
-            case .transaction(let operations):
-                var answers: [OperationResult] = []
-                for (number, operation) in operations.enumerated() {
-                    changes.operation = number
-                    answers.append(try apply(operation, &changes))
-                }
-                result = wantsResult ? .transaction(answers) : .none
+        switch command {
+        case .single(let operation):
+            do {
+                let (result, change) = try apply(operation, at: 0)
+                if change != nil { revision += 1 }
+                return Outcome(revision: revision, result: wantsResult ? .single(result) : .none)
+            } catch {
+                return Outcome(revision: revision, result: .failed(error))
+            }
+        case .transaction(let operations):
+            return apply(operations, wantsResult: wantsResult)
+        }
+    }
+
+    /// All or none: what was done is remembered (the records before it share their storage with the map, so this
+    /// copies nothing), and put back when an operation fails.
+    private mutating func apply(_ operations: [Operation], wantsResult: Bool) -> Outcome {
+        var changes: [Change] = []
+        var answers = Answers(kept: wantsResult)
+        do throws(OperationFailure) {
+            for (number, operation) in operations.enumerated() {
+                let (result, change) = try apply(operation, at: number)
+                if let change { changes.append(change) }
+                try answers.add(result)
             }
         } catch {
-            for (key, record) in changes.undo.reversed() {
-                if let record { _ = map.set(record) } else { _ = map.remove(key) }
+            for change in changes.reversed() {
+                if let previous = change.previous {
+                    map.update(change.key) { _ in previous }
+                } else {
+                    map.remove(change.key)
+                }
             }
             return Outcome(revision: revision, result: .failed(error))
         }
-        if !changes.undo.isEmpty { revision = changes.revision }
-        return Outcome(revision: revision, result: result)
+        if !changes.isEmpty { revision += 1 }
+        return Outcome(revision: revision, result: wantsResult ? .transaction(answers.results) : .none)
     }
 
-    struct Changes {
-        var revision: UInt64
-        var operation = 0
-        var undo: [(Bytes, Record?)] = []
-    }
-
+    /// One operation. When it throws it has changed nothing. A change belongs to the revision after this one.
     private mutating func apply(
-        _ operation: Operation, _ changes: inout Changes
-    ) throws(OperationFailure) -> OperationResult {
+        _ operation: Operation, at number: Int
+    ) throws(OperationFailure) -> (OperationResult, Change?) {
+        let next = revision + 1
         switch operation {
         case .ping, .get, .strlen, .keys:
-            return read(operation)
+            return (try read(operation, at: number), nil)
         case .set(let key, let value):
-            put(key, value, &changes)
-            return .set
+            guard key.count + value.size <= Value.sizeCeiling else { throw .tooLarge(key, number) }
+            let old = map.update(key) { old in
+                Record(
+                    key: key, value: value, created: old?.created ?? next, modified: next,
+                    version: (old?.version ?? 0) + 1)
+            }
+            return (.set, Change(key: key, previous: old))
         case .delete(let key):
-            guard let record = map.remove(key) else { return .deleted(previous: nil) }
-            changes.undo.append((key, record))
-            return .deleted(previous: record.value)
+            guard let old = map.remove(key) else { return (.deleted(previous: nil), nil) }
+            return (.deleted(previous: old.value), Change(key: key, previous: old))
         case .append(let key, let suffix):
-            var data = Bytes()
-            switch map.record(for: key)?.value {
-            case .data(let bytes): data = bytes
-            case .list: throw OperationFailure(operation: changes.operation, reason: .wrongKind(key: key, holds: .list))
-            case nil: break
-            }
-            data = data.appending(suffix)
-            put(key, .data(data), &changes)
-            return .appended(length: UInt64(data.count))
+            return try append(.data(suffix), to: key, at: number) { $0.append(suffix) }
         case .appendItem(let key, let item):
-            var list = ItemList()
-            switch map.record(for: key)?.value {
-            case .list(let items): list = items
-            case .data: throw OperationFailure(operation: changes.operation, reason: .wrongKind(key: key, holds: .data))
-            case nil: break
-            }
-            list.append(item)
-            put(key, .list(list), &changes)
-            return .appended(length: UInt64(list.count))
+            return try append(.list([item]), to: key, at: number) { $0.append(item: item) }
         }
     }
 
-    private mutating func put(_ key: Bytes, _ value: Value, _ changes: inout Changes) {
-        let old = map.record(for: key)
-        changes.undo.append((key, old))
-        _ = map.set(
-            Record(
-                key: key, value: value, created: old?.created ?? changes.revision, modified: changes.revision,
-                version: (old?.version ?? 0) + 1))
+    /// `first` is the value of a key that is missing; otherwise `extend` adds to what is there, of the same kind.
+    private mutating func append(
+        _ first: Value, to key: Bytes, at number: Int, _ extend: (inout Record) -> Void
+    ) throws(OperationFailure) -> (OperationResult, Change?) {
+        let next = revision + 1
+        var length: UInt64 = 0
+        let old = try map.update(key) { (old) throws(OperationFailure) -> Record in
+            guard (old?.cell.count ?? key.count) + first.size <= Value.sizeCeiling else {
+                throw .tooLarge(key, number)
+            }
+            guard var record = old else {
+                length = first.length
+                return Record(key: key, value: first, created: next, modified: next, version: 1)
+            }
+            guard record.kind == first.kind else {
+                throw OperationFailure(operation: number, reason: .wrongKind(key: key, holds: record.kind))
+            }
+            extend(&record)
+            record.modified = next
+            record.version += 1
+            length = record.length
+            return record
+        }
+        return (.appended(length: length), Change(key: key, previous: old))
+    }
+}
+
+extension OperationFailure {
+    fileprivate static func tooLarge(_ key: Bytes, _ number: Int) -> OperationFailure {
+        OperationFailure(operation: number, reason: .valueTooLarge(key: key))
     }
 }

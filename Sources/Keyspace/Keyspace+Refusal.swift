@@ -54,7 +54,7 @@ extension Keyspace {
             "\(place)the value of \(key.brief) would be \(size) bytes; the limit is \(limits.valueSize)")
     }
 
-    private borrowing func size(of key: Bytes) -> Int { contents.map.record(for: key)?.value.size ?? 0 }
+    private borrowing func size(of key: Bytes) -> Int { contents.map.record(for: key)?.valueSize ?? 0 }
 
     private static func refusal(size: Int, of what: String, _ limits: Limits, _ place: String) -> Refusal? {
         guard size > limits.keySize else { return nil }

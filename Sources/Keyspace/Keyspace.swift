@@ -23,8 +23,16 @@ public struct Keyspace: ~Copyable {
     /// Answers a command that only reads, from one state. O(log n) for each key it asks for.
     public borrowing func read(_ command: Command) -> Outcome { contents.read(command) }
 
-    /// Answers one operation that only reads.
-    public borrowing func read(_ operation: Operation) -> OperationResult { contents.read(operation) }
+    /// Answers one operation that only reads; fails only when there are too many keys for one answer.
+    public borrowing func read(_ operation: Operation) throws(OperationFailure) -> OperationResult {
+        try contents.read(operation)
+    }
+
+    /// What a key holds and the revision that last changed it; nil and 0 when it does not exist. O(log n).
+    public borrowing func value(of key: Bytes) -> (value: Value?, revision: UInt64) { contents.value(of: key) }
+
+    /// What `strlen` says of a key. O(log n).
+    public borrowing func length(of key: Bytes) -> UInt64 { contents.map.record(for: key)?.length ?? 0 }
 
     /// What is known of a key, nil when it does not exist. O(log n).
     public borrowing func entry(for key: Bytes) -> KeyEntry? { contents.map.record(for: key).map { KeyEntry($0) } }
@@ -45,7 +53,11 @@ public struct FrozenKeyspace: Sendable {
     public var count: Int { contents.map.count }
 
     public func read(_ command: Command) -> Outcome { contents.read(command) }
-    public func read(_ operation: Operation) -> OperationResult { contents.read(operation) }
+    public func read(_ operation: Operation) throws(OperationFailure) -> OperationResult {
+        try contents.read(operation)
+    }
+    public func value(of key: Bytes) -> (value: Value?, revision: UInt64) { contents.value(of: key) }
+    public func length(of key: Bytes) -> UInt64 { contents.map.record(for: key)?.length ?? 0 }
     public func entry(for key: Bytes) -> KeyEntry? { contents.map.record(for: key).map { KeyEntry($0) } }
 
     /// The next slice of a scan, empty at its end. O(log n + keys).
@@ -61,7 +73,7 @@ public struct FrozenKeyspace: Sendable {
         contents.map.forEach(after: key) { record in
             guard entries.isEmpty || entries.count < maxEntries && bytes < maxBytes else { return false }
             entries.append(KeyEntry(record))
-            bytes += record.key.count + record.value.size
+            bytes += record.cell.count
             return true
         }
         return entries
@@ -76,7 +88,7 @@ public struct KeyEntry: Hashable, Sendable {
     public var created: UInt64
     /// The revision that last changed it.
     public var modified: UInt64
-    /// How many revisions have changed it since it was created; 1 after the first.
+    /// How many operations have written it since it was created, that one included.
     public var version: UInt64
     /// Zero: leases do not exist yet.
     public var lease: UInt64

@@ -1,43 +1,111 @@
 import Base
 
+/// Keys in byte order and their records: a B+tree whose nodes are copied before they are changed if another map
+/// has them too, and changed in place if not. A copy of the map is therefore O(1) and stays as it is; what it
+/// costs later is a copy of each node (at most `Node.capacity` records) that either map changes first.
+///
+/// Every operation on a key is O(log n) in time and in nodes copied; nothing is ever rebuilt as a whole.
 struct OrderedMap: Sendable {
-    private(set) var records: [Record] = []
-    var count: Int { records.count }
+    private(set) var root = Node()
+    private(set) var count = 0
 
-    private func position(_ key: Bytes) -> (Int, Bool) {
-        var low = 0, high = records.count
-        while low < high {
-            let middle = (low + high) / 2
-            if records[middle].key < key { low = middle + 1 } else { high = middle }
-        }
-        return (low, low < records.count && records[low].key == key)
-    }
-
+    /// The record of a key.
     func record(for key: Bytes) -> Record? {
-        let (at, found) = position(key)
-        return found ? records[at] : nil
+        var node = root
+        while !node.isLeaf { node = node.children[node.child(for: key)] }
+        let (at, found) = node.locate(key)
+        return found ? node.records[at] : nil
     }
 
-    mutating func set(_ record: Record) -> Record? {
-        let (at, found) = position(record.key)
-        guard found else { records.insert(record, at: at); return nil }
-        let old = records[at]
-        records[at] = record
+    /// Puts what `make` makes of the record that stands under `key` (nil: none) in its place, and gives back what
+    /// stood there. When `make` throws nothing has changed.
+    @discardableResult
+    mutating func update<E: Error>(
+        _ key: Bytes, _ make: (Record?) throws(E) -> Record
+    ) throws(E) -> Record? {
+        let (old, split) = try Self.update(&root, key, make)
+        if let split { root = Node(separator: split.separator, root, split.right) }
+        if old == nil { count += 1 }
         return old
     }
 
+    private static func update<E: Error>(
+        _ node: inout Node, _ key: Bytes, _ make: (Record?) throws(E) -> Record
+    ) throws(E) -> (old: Record?, split: Node.Split?) {
+        own(&node)
+        if node.isLeaf {
+            let (at, found) = node.locate(key)
+            if found {
+                let old = node.records[at]
+                node.records[at] = try make(old)
+                return (old, nil)
+            }
+            node.insert(try make(nil), key, at: at)
+            return (nil, node.splitIfOver(insertedAt: at))
+        }
+        let at = node.child(for: key)
+        let (old, split) = try update(&node.children[at], key, make)
+        guard let split else { return (old, nil) }
+        node.insert(split.right, behind: split.separator, at: at + 1)
+        return (old, node.splitIfOver(insertedAt: at + 1))
+    }
+
+    /// Takes a key out and gives back its record.
+    @discardableResult
     mutating func remove(_ key: Bytes) -> Record? {
-        let (at, found) = position(key)
-        return found ? records.remove(at: at) : nil
+        guard let old = Self.remove(&root, key) else { return nil }
+        count -= 1
+        // Only here does the tree grow lower.
+        while root.children.count == 1 { root = root.children[0] }
+        return old
     }
 
-    func forEach(from key: Bytes, _ body: (Record) -> Bool) {
-        for record in records[position(key).0...] { if !body(record) { return } }
+    private static func remove(_ node: inout Node, _ key: Bytes) -> Record? {
+        if node.isLeaf {
+            let (at, found) = node.locate(key)
+            guard found else { return nil }
+            own(&node)
+            return node.removeRecord(at: at)
+        }
+        own(&node)
+        let at = node.child(for: key)
+        guard let old = remove(&node.children[at], key) else { return nil }
+        if node.children[at].count < Node.least { node.mend(at) }
+        return old
     }
 
-    func forEach(after key: Bytes?, _ body: (Record) -> Bool) {
-        guard let key else { return forEach(from: Bytes(), body) }
-        let (at, found) = position(key)
-        for record in records[(found ? at + 1 : at)...] { if !body(record) { return } }
+    /// Makes sure that nobody else sees what is done to `node`.
+    static func own(_ node: inout Node) {
+        if !isKnownUniquelyReferenced(&node) { node = Node(copying: node) }
+    }
+
+    /// Visits the records at and behind `key` in order, until `visit` says false.
+    func forEach(from key: Bytes, _ visit: (Record) -> Bool) {
+        _ = Self.forEach(root, from: key, excluding: false, visit)
+    }
+
+    /// Visits the records behind `key` (nil: all) in order, until `visit` says false.
+    func forEach(after key: Bytes?, _ visit: (Record) -> Bool) {
+        _ = Self.forEach(root, from: key, excluding: true, visit)
+    }
+
+    private static func forEach(
+        _ node: Node, from key: Bytes?, excluding: Bool, _ visit: (Record) -> Bool
+    ) -> Bool {
+        if node.isLeaf {
+            var first = 0
+            if let key {
+                let (at, found) = node.locate(key)
+                first = found && excluding ? at + 1 : at
+            }
+            for at in first..<node.records.count where !visit(node.records[at]) { return false }
+            return true
+        }
+        let first = key.map { node.child(for: $0) } ?? 0
+        guard forEach(node.children[first], from: key, excluding: excluding, visit) else { return false }
+        for child in node.children[(first + 1)...] where !forEach(child, from: nil, excluding: false, visit) {
+            return false
+        }
+        return true
     }
 }

@@ -23,6 +23,8 @@ public struct Outcome: Hashable, Sendable {
     /// The most that one command may give back, in bytes (values and keys, and a little for each). A command that
     /// would give more fails instead, in every member alike; a longer answer is asked for in parts.
     public static let resultCeiling = 16 << 20
+    /// The most keys that one `keys` operation may give back, for the same reason; `KeyScan` has no such ceiling.
+    public static let keysCeiling = 10_000
 }
 
 /// Why a command failed when it was applied. It depends on the state and the command alone, so that every member
@@ -35,9 +37,9 @@ public struct OperationFailure: Error, Hashable, Sendable {
     public enum Reason: Hashable, Sendable {
         /// An item cannot be appended to data, nor bytes to a list.
         case wrongKind(key: Bytes, holds: Value.Kind)
-        /// The value would grow over `Value.sizeCeiling`.
+        /// The key and its value together would grow over `Value.sizeCeiling`.
         case valueTooLarge(key: Bytes)
-        /// The answers together would be over `Outcome.resultCeiling`.
+        /// The answers together would be over `Outcome.resultCeiling`, or the keys more than `Outcome.keysCeiling`.
         case resultTooLarge
     }
 
@@ -62,7 +64,8 @@ public struct OperationFailure: Error, Hashable, Sendable {
         case .resultTooLarge:
             return Refusal(
                 .resourceExhausted,
-                "\(place)the results would be over \(Outcome.resultCeiling) bytes\(nothing); ask for less at a time")
+                "\(place)the results would be over \(Outcome.resultCeiling) bytes or \(Outcome.keysCeiling) keys"
+                    + "\(nothing); ask for less at a time")
         }
     }
 }

@@ -1,10 +1,79 @@
 import Base
 
-/// A key and what the map knows of it.
-struct Record {
-    var key: Bytes
-    var value: Value
+/// A key and all that the map knows of it, in 48 bytes and one allocation: the value stands right behind the key.
+struct Record: Sendable {
+    /// The key, then the value: data as it is, a list as it is packed.
+    private(set) var cell: Bytes
+    private let keyLength: UInt32
+    /// How many items; `Record.noList` for data.
+    private var items: UInt32
+    /// The revision that created the key.
     var created: UInt64
+    /// The revision that last changed it.
     var modified: UInt64
+    /// How many operations have written it since it was created, that one included.
     var version: UInt64
+
+    /// A packed item takes two bytes at least, a value `Value.sizeCeiling` at most: no list is that long.
+    private static let noList = UInt32.max
+
+    /// Copies key and value out of the message in which they came.
+    init(key: Bytes, value: Value, created: UInt64, modified: UInt64, version: UInt64) {
+        let tail: Bytes
+        switch value {
+        case .data(let bytes):
+            tail = bytes
+            items = Self.noList
+        case .list(let list):
+            tail = list.packed
+            items = UInt32(list.count)
+        }
+        cell = Bytes(capacity: key.count + tail.count) { target in
+            key.withUnsafeBytes { target.copyMemory(from: $0) }
+            let behind = UnsafeMutableRawBufferPointer(rebasing: target[key.count...])
+            tail.withUnsafeBytes { behind.copyMemory(from: $0) }
+            return key.count + tail.count
+        }
+        keyLength = UInt32(key.count)
+        self.created = created
+        self.modified = modified
+        self.version = version
+    }
+
+    /// Shares the storage of the value: compact what is kept for long.
+    var key: Bytes { cell[0..<Int(keyLength)] }
+
+    var value: Value {
+        let tail = cell[Int(keyLength)..<cell.count]
+        return items == Self.noList ? .data(tail) : .list(ItemList(trusting: tail, count: Int(items)))
+    }
+
+    var kind: Value.Kind { items == Self.noList ? .data : .list }
+
+    /// `Value.length` of the value.
+    var length: UInt64 { items == Self.noList ? UInt64(valueSize) : UInt64(items) }
+
+    /// `Value.size` of the value.
+    var valueSize: Int { cell.count - Int(keyLength) }
+
+    /// Data with more bytes behind. Amortised O(suffix).
+    mutating func append(_ suffix: Bytes) {
+        precondition(kind == .data, "bytes are appended to data")
+        cell = cell.appending(suffix)
+    }
+
+    /// A list with an item more. Amortised O(item).
+    mutating func append(item: Bytes) {
+        precondition(kind == .list, "items are appended to lists")
+        var list = ItemList(trusting: cell, count: Int(items))
+        list.append(item)
+        cell = list.packed
+        items += 1
+    }
+
+    /// Lends the bytes of the key.
+    @inline(__always)
+    func withKey<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        cell.withUnsafeBytes { body(UnsafeRawBufferPointer(start: $0.baseAddress, count: Int(keyLength))) }
+    }
 }

@@ -36,7 +36,7 @@ public enum Value: Hashable, Sendable {
         }
     }
 
-    /// The longest value that a member will ever hold, whatever its flags say, in bytes of `size`. It is part of
+    /// The most that a key and its value may take together, whatever a member's flags say, in bytes. It is part of
     /// what a version 1 command means, and so the same in every member: an append beyond it fails everywhere.
     public static let sizeCeiling = 1 << 30
 }
