@@ -30,6 +30,18 @@ extension Wire {
             return try body(&message.pointee)
         }
 
+        /// The same for bytes that are ours.
+        @inline(__always)
+        func unpack<M, R>(
+            _ unpacker: (
+                UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?
+            ) -> UnsafeMutablePointer<M>?,
+            _ name: @autoclosure () -> String, _ bytes: Bytes,
+            _ body: (inout M) throws(DecodeFailure) -> R
+        ) throws(DecodeFailure) -> R {
+            try bytes.withSpan { span throws(DecodeFailure) in try unpack(unpacker, name(), span, body) }
+        }
+
         /// The bytes of a message that was built in the arena, which ends with this call. Whatever the message points
         /// at must still be alive.
         @inline(__always)
@@ -38,6 +50,23 @@ extension Wire {
             let base = UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self)
             return Bytes(capacity: protobuf_c_message_get_packed_size(base)) { buffer in
                 protobuf_c_message_pack(base, buffer.baseAddress!.assumingMemoryBound(to: UInt8.self))
+            }
+        }
+
+        /// The same, and behind it the elements of a repeated field, each of which is packed already. The field's
+        /// number is at most 15 and higher than those of the others.
+        func pack<M, E>(
+            _ message: UnsafeMutablePointer<M>, followedBy elements: [E], field: Int, packed: (E) -> Bytes
+        ) -> Bytes {
+            defer { arena.reset() }
+            let base = UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self)
+            var size = protobuf_c_message_get_packed_size(base)
+            for element in elements { size += Envelope.size(of: packed(element)) }
+            return Bytes(capacity: size) { buffer in
+                let start = buffer.baseAddress!
+                var end = start + protobuf_c_message_pack(base, start.assumingMemoryBound(to: UInt8.self))
+                for element in elements { end += Envelope.write(packed(element), field: field, to: end) }
+                return end - start
             }
         }
     }

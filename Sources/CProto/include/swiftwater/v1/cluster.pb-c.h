@@ -128,7 +128,7 @@ struct  Swiftwater__V1__Configuration
 {
   ProtobufCMessage base;
   /*
-   * Sorted by id.
+   * Sorted by id; no id and no name occurs twice. At most 1,000.
    */
   size_t n_members;
   Swiftwater__V1__Member **members;
