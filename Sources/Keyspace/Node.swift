@@ -203,10 +203,11 @@ extension Node {
     /// keeps what it can: keys that arrive in order leave well filled nodes behind.
     func splitIfOver(insertedAt: Int) -> Split? {
         guard count > Self.capacity else { return nil }
-        return split(at: insertedAt == count - 1 ? count - Self.least : count / 2)
+        let atEnd = insertedAt == count - 1
+        return split(at: atEnd ? count - Self.least : count / 2, leftSpare: atEnd ? 0 : Self.growth)
     }
 
-    func split(at middle: Int) -> Split {
+    func split(at middle: Int, leftSpare: Int) -> Split {
         let right = Node()
         let separator: Bytes
         if isLeaf {
@@ -217,11 +218,11 @@ extension Node {
                     return Bytes(copying: UnsafeRawBufferPointer(rebasing: right.prefix(length)))
                 }
             }
-            right.records = records.cut(at: middle, spare: Self.growth)
+            right.records = records.cut(at: middle, leftSpare: leftSpare, rightSpare: Self.growth)
         } else {
-            right.separators = separators.cut(at: middle, spare: Self.growth)
+            right.separators = separators.cut(at: middle, leftSpare: leftSpare, rightSpare: Self.growth)
             separator = separators.removeLast()
-            right.children = children.cut(at: middle, spare: Self.growth)
+            right.children = children.cut(at: middle, leftSpare: leftSpare, rightSpare: Self.growth)
         }
         right.reindex()
         reindex()
@@ -240,7 +241,7 @@ extension Node {
         let joined = children[left]
         joined.absorb(right, separator: separator)
         guard joined.count > Self.capacity * 3 / 4 else { return }
-        let split = joined.split(at: joined.count / 2)
+        let split = joined.split(at: joined.count / 2, leftSpare: Self.growth)
         insert(split.right, behind: split.separator, at: left + 1)
     }
 
@@ -265,16 +266,16 @@ extension Array {
 
     /// Cuts off what stands from `middle` on. Both parts get room of their own size; elements are moved, not
     /// copied: counting references to each would cost a cache miss each.
-    fileprivate mutating func cut(at middle: Int, spare: Int) -> [Element] {
-        func tail(_ source: inout [Element], from first: Int) -> [Element] {
-            var tail: [Element] = []
-            tail.reserveCapacity(source.count - first + spare)
-            while source.count > first { tail.append(source.removeLast()) }
-            tail.reverse()
-            return tail
-        }
-        let right = tail(&self, from: middle)
-        self = tail(&self, from: 0)
+    fileprivate mutating func cut(at middle: Int, leftSpare: Int, rightSpare: Int) -> [Element] {
+        var backwards: [Element] = []
+        backwards.reserveCapacity(count)
+        while let element = popLast() { backwards.append(element) }
+        self = []
+        reserveCapacity(middle + leftSpare)
+        while count < middle { append(backwards.removeLast()) }
+        var right: [Element] = []
+        right.reserveCapacity(backwards.count + rightSpare)
+        while let element = backwards.popLast() { right.append(element) }
         return right
     }
 }
