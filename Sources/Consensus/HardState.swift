@@ -1,10 +1,10 @@
 import Base
 
-/// What a member must never forget: "currentTerm" and "votedFor" of dissertation figure 3.1. It is durable before
-/// any message that depends on it leaves.
+/// What a member must find again after a crash beside its log: `currentTerm` and `votedFor` of figure 3.1. Both are
+/// durable before any message that depends on them leaves (3.8).
 public struct HardState: Sendable, Equatable {
     public var term: Term
-    /// Whom this member voted for in `term`; nil when it has not voted.
+    /// Who got this member's vote in `term`; nil when nobody has yet.
     public var votedFor: MemberID?
 
     public init(term: Term = 0, votedFor: MemberID? = nil) {

@@ -1,0 +1,65 @@
+import Base
+
+/// What the disk was told and what it has done. Writes are issued with rising tokens and complete in order; a
+/// completion counts only for what is still part of the log when it comes (pitfall: the A-B-A of terms, where an
+/// entry is written, cut off and written again before the first write is reported).
+///
+/// Invariants: `durableIndex <= writtenIndex`, and both are at most the log's last index; pending writes are in
+/// ascending order of token.
+struct Durability: Sendable {
+    private struct Pending {
+        var token: WriteToken
+        /// The log's last index after this write, less what was cut off since.
+        var last: Index
+        var hasHardState: Bool
+    }
+
+    /// The newest token handed out.
+    private(set) var issued: WriteToken = 0
+    /// Everything up to this token is on disk.
+    private(set) var completed: WriteToken = 0
+    /// Everything up to here was handed to the disk.
+    private(set) var writtenIndex: Index
+    /// Everything up to here is on disk.
+    private(set) var durableIndex: Index
+    /// The newest write that carried a hard state.
+    private var hardStateToken: WriteToken = 0
+    private var pending: [Pending] = []
+
+    /// Everything that was found at start is durable.
+    init(lastIndex: Index) {
+        writtenIndex = lastIndex
+        durableIndex = lastIndex
+    }
+
+    /// Whether the newest hard state that was handed out is on disk.
+    var hardStateIsDurable: Bool { hardStateToken <= completed }
+    var pendingCount: Int { pending.count }
+
+    mutating func issue(last: Index, hasHardState: Bool) -> WriteToken {
+        issued = issued.next
+        pending.append(Pending(token: issued, last: last, hasHardState: hasHardState))
+        writtenIndex = last
+        if hasHardState { hardStateToken = issued }
+        return issued
+    }
+
+    /// The log was cut from `index` on: no write that is under way can make durable what comes there next. Returns
+    /// whether the disk was told of anything that was cut.
+    mutating func truncate(from index: Index) -> Bool {
+        guard index <= writtenIndex else { return false }
+        writtenIndex = index.previous
+        durableIndex = min(durableIndex, writtenIndex)
+        for place in pending.indices { pending[place].last = min(pending[place].last, writtenIndex) }
+        return true
+    }
+
+    mutating func complete(through token: WriteToken) {
+        precondition(token <= issued, "the disk reports a write that was never issued")
+        guard token > completed else { return }
+        completed = token
+        let done = pending.prefix { $0.token <= token }
+        if let last = done.last { durableIndex = max(durableIndex, last.last) }
+        pending.removeFirst(done.count)
+    }
+}

@@ -1,0 +1,58 @@
+import Base
+
+/// What may differ from one deployment to another: times and limits. None of it decides what an entry does.
+public struct Parameters: Sendable, Equatable {
+    /// How often a leader speaks to a follower that it has nothing else to tell.
+    public var heartbeatInterval: Interval = .milliseconds(50)
+
+    /// A follower that hears from no leader for a time drawn from this range campaigns (dissertation 3.4, 9.3). The
+    /// lower end is also how long a member that heard from a leader refuses votes (4.2.3), the upper one how long
+    /// a leader leads without hearing from a quorum (6.2), and how long it waits for a transfer (3.10).
+    public var electionTimeout: ClosedRange<Interval> = .milliseconds(200) ... .milliseconds(400)
+
+    /// One AppendEntries carries entries up to this many packed bytes, or a single larger one.
+    public var maxBatchBytes = 1 << 20
+
+    /// What a probe carries at most (or a single larger entry): it is sent on a guess, so it is small.
+    public var maxProbeBytes = 64 << 10
+
+    /// How many AppendEntries with entries may be on their way to one follower.
+    public var maxInflightMessages = 64
+
+    /// How many packed bytes of entries may be on their way to one follower; the one that reaches it is still sent.
+    public var maxInflightBytes = 8 << 20
+
+    /// With this many AppendEntries with entries on their way to a follower, the next waits until it is a full
+    /// batch or until one of them is answered: small pieces cost more than they win. At `maxInflightMessages`
+    /// every piece goes at once.
+    public var maxPartialBatches = 1
+
+    /// What the tail in memory keeps of entries that are durable and applied, for followers a little behind.
+    /// What is not yet durable or not yet applied is kept beyond it.
+    public var tailBytes = 8 << 20
+
+    /// A leader refuses proposals while this many packed bytes wait for their commit.
+    public var maxUncommittedBytes = 64 << 20
+
+    /// How many reads may wait for an index on one member; more are refused.
+    public var maxWaitingReads = 1 << 17
+
+    /// How long a follower waits for the answer to its ReadIndex before it asks anew.
+    public var readRetryInterval: Interval = .milliseconds(100)
+
+    /// How long a read may wait for its index before it is answered `noLeader`.
+    public var readPatience: Interval = .seconds(2)
+
+    public init() {}
+
+    /// Whether the values make sense together: several heartbeats fit into the shortest election timeout, and every
+    /// limit lets at least one thing through.
+    public var areSensible: Bool {
+        heartbeatInterval > .zero
+            && heartbeatInterval.nanoseconds * 2 <= electionTimeout.lowerBound.nanoseconds
+            && maxBatchBytes > 0 && maxProbeBytes > 0
+            && maxInflightMessages > 0 && maxInflightBytes > 0 && maxPartialBatches > 0
+            && tailBytes >= 0 && maxUncommittedBytes > 0 && maxWaitingReads > 0
+            && readRetryInterval > .zero && readPatience >= readRetryInterval
+    }
+}

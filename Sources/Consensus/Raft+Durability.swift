@@ -1,0 +1,50 @@
+import Base
+
+/// The log's end, the disk behind it, and what becomes of it when the disk reports.
+extension Raft {
+    /// Everything up to `token` is on disk: votes for itself, acknowledgements and commits can go on.
+    mutating func completeWrites(through token: WriteToken, into effects: inout Effects) {
+        let before = durability.durableIndex
+        durability.complete(through: token)
+        if durability.durableIndex > before { effects.note(.durable(through: durability.durableIndex)) }
+        switch role {
+        case .candidate: countOwnVote(into: &effects)
+        case .follower: acknowledgeDurable(into: &effects)
+        // A leader's own copy counts from `durability` when it next looks for what is committed.
+        case .leader, .preCandidate: break
+        }
+    }
+
+    /// What an entry that is proposed now says of the time: this member's clock, never before its predecessor's.
+    var entryTime: UInt64 { max(lastTimeMs, wallMs) }
+
+    /// Adds an entry to the end of the log.
+    mutating func append(_ entry: Entry) {
+        log.append(term: entry.term)
+        tail.append(entry)
+        lastTimeMs = max(lastTimeMs, entry.timeMs)
+    }
+
+    /// Forgets the entries from `index` on, which conflict with the leader's (3.5), and the configurations among
+    /// them (4.1).
+    mutating func truncate(from index: Index, into effects: inout Effects) {
+        precondition(index > commitIndex, "a committed entry would be lost: the cluster's log forked")
+        log.truncate(from: index)
+        tail.truncate(from: index)
+        if durability.truncate(from: index) { truncateFrom = min(truncateFrom ?? index, index) }
+        effects.note(.truncated(from: index))
+        rollBackConfigurations(from: index, into: &effects)
+    }
+
+    /// Hands this step's changes to the disk, as one write.
+    mutating func issueWrite(into effects: inout Effects) {
+        let first = durability.writtenIndex.next
+        guard hardStateChanged || truncateFrom != nil || first <= log.lastIndex else { return }
+        let entries = tail.slice(from: first, through: log.lastIndex)
+        let token = durability.issue(last: log.lastIndex, hasHardState: hardStateChanged)
+        effects.write = Write(
+            token: token, hardState: hardStateChanged ? hardState : nil, truncateFrom: truncateFrom, entries: entries)
+        hardStateChanged = false
+        truncateFrom = nil
+    }
+}

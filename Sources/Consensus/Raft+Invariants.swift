@@ -1,0 +1,108 @@
+import Base
+
+/// What must hold in every state, and from each state to the next. Preconditions: they hold in release too, and
+/// cost O(members) a step. `checkEverything` looks at the whole log and is for tests and the simulator.
+extension Raft {
+    /// What `checkStep` compares a state with.
+    struct Checkpoint {
+        let role: Role
+        let hardState: HardState
+        let leader: MemberID?
+        let commitIndex: Index
+        let lastIndex: Index
+        let issued: WriteToken
+
+        init(_ raft: borrowing Raft) {
+            role = raft.role
+            hardState = raft.hardState
+            leader = raft.leader
+            commitIndex = raft.commitIndex
+            lastIndex = raft.log.lastIndex
+            issued = raft.durability.issued
+        }
+    }
+
+    /// The laws of a transition.
+    func checkStep(since before: Checkpoint) {
+        precondition(term >= before.hardState.term, "the term fell")
+        precondition(commitIndex >= before.commitIndex, "the commit index fell")
+        precondition(log.lastIndex >= before.commitIndex, "a committed entry was cut off")
+        precondition(
+            durability.issued == before.issued || durability.issued == before.issued.next,
+            "more than one write in a step")
+        if term == before.hardState.term {
+            // "Each server will vote for at most one candidate in a given term" (3.4).
+            precondition(
+                before.hardState.votedFor == nil || before.hardState.votedFor == hardState.votedFor,
+                "a second vote in a term")
+            precondition(
+                leader == nil || before.leader == nil || leader == before.leader, "two leaders in a term")
+        }
+        if role == .leader {
+            precondition(term == before.hardState.term, "a leader in a term whose vote is not yet durable")
+            // "Leader append-only: a leader never overwrites or deletes entries in its log" (figure 3.2).
+            precondition(before.role != .leader || log.lastIndex >= before.lastIndex, "a leader's log shrank")
+            precondition(before.role == .leader || before.role == .candidate, "a leader without an election")
+        }
+    }
+
+    /// The laws of a state.
+    func checkState() {
+        precondition(appliedIndex <= commitIndex && commitIndex <= log.lastIndex, "applied <= committed <= last")
+        precondition(
+            durability.durableIndex <= durability.writtenIndex && durability.writtenIndex == log.lastIndex,
+            "durable <= written = last, between steps")
+        precondition(tail.nextIndex == log.lastIndex.next, "the tail does not end where the log does")
+        precondition(!hardStateChanged && truncateFrom == nil, "a change that the disk was not told")
+        precondition(log.lastTerm <= term, "an entry of a later term than its member")
+        precondition(following.acknowledged <= durability.durableIndex, "acknowledged too much")
+        switch role {
+        case .leader:
+            precondition(leader == id && durability.hardStateIsDurable && hardState.votedFor == id, "who leads voted")
+            precondition(log.lastTerm == term, "a leader without an entry of its term")
+            for peer in peers { check(peer) }
+        case .candidate:
+            precondition(hardState.votedFor == id && leader == nil, "a candidate votes for itself")
+        case .preCandidate:
+            precondition(leader == nil, "a pre-candidate knows no leader")
+        case .follower:
+            precondition(leader != id, "a follower does not lead")
+        }
+        precondition(role == .leader || (peers.isEmpty && leading.transfer == nil), "only a leader keeps progress")
+    }
+
+    private func check(_ peer: Progress) {
+        precondition(peer.match < peer.next && peer.next <= log.lastIndex.next, "match < next <= last + 1")
+        precondition(peer.inflight.count <= parameters.maxInflightMessages, "too much on its way")
+        precondition(peer.round <= leading.round, "an answer to a round that was not asked")
+        precondition(peer.mode == .replicate || (peer.inflight.count == 0 && peer.load == nil), "a probe is alone")
+    }
+
+    /// Everything that can be checked on one member, O(log in memory).
+    public func checkEverything() {
+        checkState()
+        precondition(log.isValid, "the shape of the log")
+        var index = tail.firstIndex
+        var bytes = 0
+        while index < tail.nextIndex {
+            let entry = tail[index]
+            precondition(entry.index == index && log.term(at: index) == entry.term, "an entry out of its place")
+            bytes += entry.packed.count
+            if let configuration = entry.configuration, index > configurations[0].index {
+                precondition(
+                    configurations.contains { $0.index == index && $0.configuration == configuration },
+                    "a configuration of the log is not known")
+            }
+            index = index.next
+        }
+        precondition(tail.byteCount == bytes, "the tail counts its bytes wrong")
+        precondition(
+            zip(configurations, configurations.dropFirst()).allSatisfy { $0.index < $1.index }
+                && configurations.dropFirst().allSatisfy { $0.index > commitIndex && $0.index <= log.lastIndex },
+            "configurations in order, all but the first uncommitted")
+        if role == .leader {
+            precondition(
+                peers.map(\.id) == configuration.members.map(\.id).filter { $0 != id }, "progress of other members")
+        }
+    }
+}

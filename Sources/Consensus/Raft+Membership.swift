@@ -1,0 +1,77 @@
+import Base
+
+/// Configurations as log entries (dissertation chapter 4): one server at a time, in force from the moment they are
+/// appended, undone when they are cut off.
+extension Raft {
+    /// Proposes a change of members.
+    mutating func change(to configuration: Configuration, into effects: inout Effects) -> MembershipOutcome {
+        if let refusal = proposalRefusal ?? changeRefusal(configuration) { return .refused(refusal) }
+        let entry = Entry(
+            term: term, index: log.lastIndex.next, kind: .configuration, timeMs: entryTime,
+            data: configuration.encode())
+        append(entry)
+        effects.note(.appended(first: entry.index, last: entry.index))
+        adopt(configuration, at: entry.index, into: &effects)
+        return .accepted(term: term, index: entry.index)
+    }
+
+    private func changeRefusal(_ new: Configuration) -> Refusal? {
+        // "A leader may not append a new configuration entry until it has committed an entry from its current term"
+        // (Ongaro's correction to chapter 4, raft-dev, July 2015), and none while another is not committed (4.1).
+        if commitIndex < leading.termStart { return .changeInProgress }
+        if configurations[configurations.count - 1].index > commitIndex { return .changeInProgress }
+        // "Single-server changes": any majority of the old voters and any of the new ones overlap (4.1).
+        let old = configuration.voters
+        let changed = new.voters.count { !old.contains($0) } + old.count { !new.voters.contains($0) }
+        return changed > 1 || new.voters.isEmpty ? .notOneByOne : nil
+    }
+
+    /// "The new configuration takes effect on each server as soon as it is added to that server's log" (4.1).
+    mutating func adopt(_ configuration: Configuration, at index: Index, into effects: inout Effects) {
+        configurations.append(PlacedConfiguration(index: index, configuration: configuration))
+        effects.note(.configurationAdopted(index: index))
+        if role == .leader { adjustPeers() }
+    }
+
+    /// "A server must fall back to a previous configuration if its log is truncated" (4.1).
+    mutating func rollBackConfigurations(from index: Index, into effects: inout Effects) {
+        guard configurations[configurations.count - 1].index >= index else { return }
+        configurations.removeAll { $0.index >= index }
+        precondition(!configurations.isEmpty, "the configuration that held at the commit index is lost")
+        effects.note(.configurationRolledBack(to: configurations[configurations.count - 1].index))
+    }
+
+    /// Nothing before the newest committed configuration can come back. A leader tells its followers at once that
+    /// one was committed, those it removes are not left waiting for the next heartbeat.
+    mutating func settleConfigurations() {
+        while configurations.count > 1, configurations[1].index <= commitIndex {
+            configurations.removeFirst()
+            for place in peers.indices { peers[place].owesHeartbeat = true }
+        }
+    }
+
+    /// A leader keeps track of exactly the other members of its configuration, learners included (4.2.1).
+    mutating func adjustPeers() {
+        var adjusted: [Progress] = []
+        for member in configuration.members where member.id != id {
+            adjusted.append(
+                peer(member.id).map { peers[$0] } ?? Progress(id: member.id, next: log.lastIndex.next, now: now))
+        }
+        peers = adjusted
+    }
+
+    /// "A leader that is removed from the configuration steps down once the Cnew entry is committed"; until then it
+    /// leads a majority that it does not count itself in (4.2.2).
+    mutating func retireIfRemoved(into effects: inout Effects) {
+        guard !isVoter, configurations[configurations.count - 1].index <= commitIndex else { return }
+        stepDown(.removed, into: &effects)
+    }
+}
+
+extension Entry {
+    /// The configuration that this entry holds; nil for other kinds, and for one that cannot be read.
+    public var configuration: Configuration? {
+        guard kind == .configuration else { return nil }
+        do { return try Configuration(decoding: data) } catch { return nil }
+    }
+}

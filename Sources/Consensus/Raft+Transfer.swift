@@ -1,0 +1,53 @@
+import Base
+
+/// Handing leadership to another member (3.10): it is brought up to date, then told to campaign at once.
+extension Raft {
+    mutating func startTransfer(to target: MemberID, into effects: inout Effects) {
+        if let transfer = leading.transfer, transfer.target == target { return }
+        // Never to one that cannot be elected.
+        guard role == .leader, leading.transfer == nil, peer(target) != nil,
+            configuration[target]?.isVoter == true
+        else {
+            effects.transfer = .refused
+            effects.note(.transferEnded(.refused))
+            return
+        }
+        leading.transfer = Leading.Transfer(
+            target: target, deadline: now + parameters.electionTimeout.upperBound)
+        effects.note(.transferStarted(to: target))
+    }
+
+    /// "The prior leader sends a TimeoutNow request to the target server" once "the target server's log matches the
+    /// leader's" (3.10).
+    mutating func finishTransfer(into effects: inout Effects) {
+        guard let transfer = leading.transfer, !transfer.isSent, let place = peer(transfer.target),
+            peers[place].match == log.lastIndex
+        else { return }
+        leading.transfer?.isSent = true
+        send(.timeoutNow, to: transfer.target, into: &effects)
+        effects.note(.timeoutNowSent(to: transfer.target))
+    }
+
+    /// "If leadership transfer does not complete after about an election timeout, the prior leader aborts the
+    /// transfer and resumes accepting client requests" (3.10).
+    mutating func expireTransfer(into effects: inout Effects) {
+        guard let transfer = leading.transfer, now >= transfer.deadline else { return }
+        endTransfer(.timedOut, into: &effects)
+    }
+
+    mutating func endTransfer(_ outcome: TransferOutcome, into effects: inout Effects) {
+        leading.transfer = nil
+        effects.transfer = outcome
+        effects.note(.transferEnded(outcome))
+    }
+
+    /// "The target server starts a new election as if its election timer had elapsed" (3.10): without a pre-vote,
+    /// which the others would refuse while they hear their leader, and with leave to disrupt it (4.2.3).
+    mutating func receiveTimeoutNow(_ message: Message, into effects: inout Effects) {
+        guard isVoter, role != .leader, leader == nil || leader == message.from else {
+            ignore(message, .notExpected, into: &effects)
+            return
+        }
+        campaign(transfer: true, into: &effects)
+    }
+}

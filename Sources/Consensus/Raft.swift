@@ -1,0 +1,157 @@
+import Base
+
+/// The Raft consensus algorithm (Ongaro, "Consensus: Bridging Theory and Practice", 2014) as a machine without
+/// time, chance or I/O of its own: `step` takes one turn's `Input` and gives its `Effects`. The same inputs give the
+/// same effects.
+///
+/// It cannot be copied: two copies of a voter could vote twice. `view` shows a copy of what may be seen.
+///
+/// We assume: the disk does writes in order and keeps what it reported durable; messages may be lost, doubled, held
+/// up and reordered, but not forged; clocks need not agree, but tell the length of an election timeout roughly. Then
+/// committed entries are never lost or changed, whatever fails; and while a quorum of voters can talk to each other
+/// within an election timeout there is a leader.
+public struct Raft: ~Copyable {
+    // Who it is. Never changes.
+    public let id: MemberID
+    public let cluster: ClusterID
+    public let group: UInt64
+    public let parameters: Parameters
+
+    // Durable before anything that depends on it leaves (figure 3.1, 3.8).
+    var hardState: HardState
+    var log: LogShape
+    var tail: EntryTail
+    /// Invariant: never empty; ascending by index; the last one is in force (4.1).
+    var configurations: [PlacedConfiguration]
+
+    // The same on every role.
+    var now: Instant
+    var wallMs: UInt64 = 0
+    var generator: SplitMix64
+    public internal(set) var role = Role.follower
+    /// Who leads this term, when known.
+    public internal(set) var leader: MemberID?
+    /// Invariant: never falls, never beyond the log.
+    public internal(set) var commitIndex: Index
+    public internal(set) var appliedIndex: Index
+    /// The largest time of any entry that was ever appended here.
+    var lastTimeMs: UInt64
+
+    // What the disk was told, and what this step will tell it.
+    var durability: Durability
+    var hardStateChanged = false
+    var truncateFrom: Index?
+
+    var following = Following()
+    var ballot = Ballot()
+    var electionDeadline = Instant.never
+    /// Whether a step that comes too late may still wait once more before it blames the leader.
+    var mayOversleep = true
+    var leading = Leading()
+    /// What a leader knows of the others, in order of their ids; empty on other roles.
+    var peers: [Progress] = []
+    /// The newest request for entries from the disk. Not of one leadership: an answer may outlive it.
+    var lastLoad: LoadToken = 0
+    var reads: ReadQueue
+
+    public init(_ restored: consuming RestoredState, parameters: Parameters = Parameters()) {
+        precondition(parameters.areSensible, "parameters that contradict each other")
+        precondition(restored.log.isValid, "the shape of the restored log is not one of a log")
+        precondition(!restored.configurations.isEmpty, "a member needs a first configuration, be it empty")
+        precondition(restored.log.isEmpty || !restored.tail.isEmpty, "the log's last entry is missing")
+        id = restored.identity
+        cluster = restored.cluster
+        group = restored.group
+        self.parameters = parameters
+        hardState = restored.hardState
+        log = restored.log
+        lastTimeMs = restored.tail.last?.timeMs ?? 0
+        tail = EntryTail(restored.tail, nextIndex: restored.log.lastIndex.next)
+        configurations = restored.configurations
+        now = restored.now
+        generator = SplitMix64(seed: restored.seed)
+        commitIndex = max(restored.appliedIndex, restored.log.baseIndex)
+        appliedIndex = commitIndex
+        durability = Durability(lastIndex: restored.log.lastIndex)
+        reads = ReadQueue(firstRequest: generator.next())
+        precondition(commitIndex <= log.lastIndex, "the state machine is ahead of the log")
+        resetElectionTimer()
+        // Nobody else could lead: there is nothing to wait for.
+        if configuration.voters == [id] { electionDeadline = now }
+        checkState()
+    }
+
+    /// One turn of the member's loop. O(what is in `input` + members); nothing in it depends on the log's length.
+    public mutating func step(_ input: inout Input, into effects: inout Effects) {
+        effects.removeAll()
+        let before = Checkpoint(self)
+        now = max(now, input.now)
+        wallMs = input.wallMs
+        if let token = input.durable { completeWrites(through: token, into: &effects) }
+        for loaded in input.loaded { receive(loaded, into: &effects) }
+        if let index = input.applied { appliedIndex = max(appliedIndex, min(index, commitIndex)) }
+        for message in input.messages { receive(message, into: &effects) }
+        for peer in input.unreachable { lostStream(to: peer, into: &effects) }
+        advanceCommit(into: &effects)
+        fireTimers(into: &effects)
+        if !input.proposals.isEmpty { propose(input.proposals, into: &effects) }
+        if let configuration = input.configuration {
+            effects.membership = change(to: configuration, into: &effects)
+        }
+        if !input.reads.isEmpty { take(input.reads, into: &effects) }
+        if let target = input.transferTo { startTransfer(to: target, into: &effects) }
+        issueWrite(into: &effects)
+        if role == .leader { lead(into: &effects) } else { askForReadIndex(into: &effects) }
+        if commitIndex > before.commitIndex { effects.commitIndex = commitIndex }
+        if role != before.role { effects.roleChanged = role }
+        effects.leaderChanged = leader != before.leader || hardState.term != before.hardState.term
+        tail.trim(through: min(appliedIndex, durability.durableIndex), keeping: parameters.tailBytes)
+        checkStep(since: before)
+        checkState()
+    }
+
+    public var term: Term { hardState.term }
+    public var lastIndex: Index { log.lastIndex }
+    public var durableIndex: Index { durability.durableIndex }
+
+    /// The newest configuration of the log, committed or not: "a server always uses the latest configuration in its
+    /// log" (4.1).
+    public var configuration: Configuration { configurations[configurations.count - 1].configuration }
+    var isVoter: Bool { configuration[id]?.isVoter == true }
+
+    /// The entries from `from` through `through`, less those that exceed `maxBytes` packed bytes (but at least one),
+    /// when the tail in memory holds the first; nil when it has to be read from disk.
+    public func entries(from: Index, through: Index, maxBytes: Int) -> [Entry]? {
+        guard from <= through, tail.holds(from), tail.holds(through) else { return nil }
+        return tail.slice(from: from, through: tail.lastIndex(from: from, through: through, maxBytes: maxBytes))
+    }
+
+    /// The first index that the tail in memory holds.
+    public var firstIndexInMemory: Index { tail.firstIndex }
+
+    /// The term of the entry at `index`; nil when it is not in the log.
+    public func term(at index: Index) -> Term? { log.term(at: index) }
+
+    /// When `step` must be called even if nothing happens.
+    public var deadline: Instant {
+        let own: Instant
+        switch role {
+        case .leader: own = leading.deadline(alone: peers.isEmpty)
+        case .follower, .preCandidate, .candidate: own = isVoter ? electionDeadline : .never
+        }
+        return min(own, reads.deadline(patience: parameters.readPatience))
+    }
+
+    public var view: View {
+        View(
+            id: id, role: role, term: term, votedFor: hardState.votedFor, leader: leader, lastIndex: lastIndex,
+            lastTerm: log.lastTerm, commitIndex: commitIndex, durableIndex: durableIndex, appliedIndex: appliedIndex,
+            configuration: configuration, configurationIndex: configurations[configurations.count - 1].index,
+            transferTarget: leading.transfer?.target,
+            peers: peers.map {
+                View.Peer(
+                    id: $0.id, match: $0.match, next: $0.next, mode: $0.mode, inflightMessages: $0.inflight.count,
+                    lastContact: $0.lastContact)
+            })
+    }
+}

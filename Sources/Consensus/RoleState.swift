@@ -1,0 +1,47 @@
+import Base
+
+/// What a member keeps about the leader it follows.
+struct Following: Sendable {
+    /// When the leader of this term was last heard.
+    var lastContact = Instant.zero
+    /// This log agrees with that of the term's leader up to here. Never falls within a term: a leader only appends
+    /// (3.6, leader append-only).
+    var verified: Index = 0
+    /// The largest commit index that any leader told; the entries may still be on their way.
+    var leaderCommit: Index = 0
+    /// What was acknowledged to the term's leader.
+    var acknowledged: Index = 0
+    /// The newest round of heartbeats, and whether it was answered.
+    var round: UInt64 = 0
+
+    /// A new term: nothing is known of its leader's log yet.
+    mutating func startTerm() {
+        verified = 0
+        acknowledged = 0
+        round = 0
+    }
+}
+
+/// What only a leader keeps, beside what it knows of its peers.
+struct Leading: Sendable {
+    struct Transfer: Sendable {
+        var target: MemberID
+        var deadline: Instant
+        /// TimeoutNow is on its way.
+        var isSent = false
+    }
+
+    /// The index of this term's first entry: nothing before it is committed by counting copies (3.6.2).
+    var termStart: Index = 0
+    /// Counts rounds of heartbeats in this term (6.4).
+    var round: UInt64 = 0
+    var heartbeatDeadline = Instant.never
+    /// By then a quorum must have been heard (6.2).
+    var quorumDeadline = Instant.never
+    var transfer: Transfer?
+
+    func deadline(alone: Bool) -> Instant {
+        let own = alone ? Instant.never : min(heartbeatDeadline, quorumDeadline)
+        return min(own, transfer?.deadline ?? .never)
+    }
+}
