@@ -93,6 +93,7 @@ import Testing
     }
 
     private func expectNone(_ findings: [Finding], sourceLocation: SourceLocation = #_sourceLocation) {
-        #expect(findings.isEmpty, Comment(rawValue: findings.map(\.description).joined(separator: "\n")), sourceLocation: sourceLocation)
+        let isKept = findings.isEmpty
+        #expect(isKept, Comment(rawValue: findings.map(\.description).joined(separator: "\n")), sourceLocation: sourceLocation)
     }
 }
