@@ -65,6 +65,9 @@ struct HeaderList: ~Copyable {
         fields.append(Self.field(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount), keep(value), isIndexed))
     }
 
+    /// Adds a field whose name and value somebody else keeps.
+    mutating func add(_ field: nghttp2_nv) { fields.append(field) }
+
     mutating func add(_ name: StaticString, _ value: StaticString) {
         fields.append(Self.field(name, value))
     }

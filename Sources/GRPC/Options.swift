@@ -61,6 +61,8 @@ public struct ChannelOptions: Sendable {
     /// Bytes of requests that the server has not read yet, calls in waiting included; the call that asks for
     /// more: RESOURCE_EXHAUSTED, never sent; a stream that does: RESOURCE_EXHAUSTED.
     public var maxOutboundBytes = 64 << 20
+    /// Bytes of answers not yet whole, for one connection; the call that asks for more: RESOURCE_EXHAUSTED.
+    public var maxInboundBytes = 64 << 20
     /// How much the server may send on a stream before it was read.
     public var streamWindowBytes = 1 << 20
     /// How much the server may send on the connection before it was read.
