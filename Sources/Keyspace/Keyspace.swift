@@ -44,42 +44,6 @@ public struct Keyspace: ~Copyable {
     }
 }
 
-/// A version of the keyspace that never changes; may be read on any thread.
-public struct FrozenKeyspace: Sendable {
-    var contents: KeyspaceContents
-
-    public var revision: UInt64 { contents.revision }
-    public var appliedIndex: Index { contents.appliedIndex }
-    public var count: Int { contents.map.count }
-
-    public func read(_ command: Command) -> Outcome { contents.read(command) }
-    public func read(_ operation: Operation) throws(OperationFailure) -> OperationResult {
-        try contents.read(operation)
-    }
-    public func value(of key: Bytes) -> (value: Value?, revision: UInt64) { contents.value(of: key) }
-    public func length(of key: Bytes) -> UInt64 { contents.map.record(for: key)?.length ?? 0 }
-    public func entry(for key: Bytes) -> KeyEntry? { contents.map.record(for: key).map { KeyEntry($0) } }
-
-    /// The next slice of a scan, empty at its end. O(log n + keys).
-    public func keys(_ scan: inout KeyScan, maxKeys: Int, maxBytes: Int) -> [Bytes] {
-        scan.next(in: contents.map, maxKeys: maxKeys, maxBytes: maxBytes)
-    }
-
-    /// The next entries after `key` (nil: from the first) in byte order, with all that is known of them; empty at
-    /// the end. O(log n + entries).
-    public func entries(after key: Bytes?, maxEntries: Int, maxBytes: Int) -> [KeyEntry] {
-        var entries: [KeyEntry] = []
-        var bytes = 0
-        contents.map.forEach(after: key) { record in
-            guard entries.isEmpty || entries.count < maxEntries && bytes < maxBytes else { return false }
-            entries.append(KeyEntry(record))
-            bytes += record.cell.count
-            return true
-        }
-        return entries
-    }
-}
-
 /// All that is known of one key.
 public struct KeyEntry: Hashable, Sendable {
     public var key: Bytes
@@ -100,49 +64,5 @@ public struct KeyEntry: Hashable, Sendable {
         modified = record.modified
         version = record.version
         lease = 0
-    }
-}
-
-/// Where a scan over the keys with a prefix stands. A value: it holds nothing of the keyspace alive.
-public struct KeyScan: Sendable {
-    public let prefix: Bytes
-    /// The last key given; the scan goes on behind it.
-    public private(set) var after: Bytes?
-    /// How many keys it may still give.
-    public private(set) var remaining: UInt64
-    public private(set) var isFinished = false
-
-    /// The keys that begin with `prefix` and stand after `startAfter` (empty: from the first), at most `limit`
-    /// of them (0: all).
-    public init(prefix: Bytes, startAfter: Bytes = Bytes(), limit: UInt64 = 0) {
-        self.prefix = prefix
-        after = startAfter.isEmpty ? nil : startAfter
-        remaining = limit == 0 ? .max : limit
-    }
-
-    mutating func next(in map: OrderedMap, maxKeys: Int, maxBytes: Int) -> [Bytes] {
-        precondition(maxKeys > 0 && maxBytes > 0, "a slice of a scan holds at least one key")
-        guard !isFinished else { return [] }
-        var keys: [Bytes] = []
-        var bytes = 0
-        var ended = true
-        let most = min(UInt64(maxKeys), remaining)
-        let visit: (Record) -> Bool = { record in
-            guard record.key.hasPrefix(prefix) else { return false }
-            guard UInt64(keys.count) < most, bytes < maxBytes else { ended = false; return false }
-            keys.append(record.key)
-            bytes += record.key.count
-            return true
-        }
-        if let after, prefix <= after {
-            map.forEach(after: after, visit)
-        } else {
-            map.forEach(from: prefix, visit)
-        }
-        remaining -= UInt64(keys.count)
-        isFinished = ended || remaining == 0
-        // A copy: the key in the map shares the storage of its value.
-        after = keys.last.map { $0.compacted() } ?? after
-        return keys
     }
 }

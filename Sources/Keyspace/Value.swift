@@ -70,32 +70,65 @@ public struct ItemList: Hashable, Sendable {
         case malformed(ByteReader.Failure)
         /// A field that `StringList` does not have.
         case unknownField(at: Int)
+        /// A length that is not written in its shortest form.
+        case lengthTooLong(at: Int)
         /// An item that is not valid UTF-8.
         case notUTF8(item: Int)
     }
 
-    /// Reads the protobuf encoding of a `StringList`, shared, not copied, and checks all of it.
+    /// Reads the protobuf encoding of a `StringList`, shared, not copied, and checks all of it. Tags and lengths must
+    /// be in their shortest form, so that equal lists have equal bytes.
     public init(validating packed: Bytes) throws(Failure) {
         var reader = ByteReader(packed)
         var count = 0
         while !reader.isAtEnd {
+            let at = reader.offset
+            guard packed[at] == Self.tag else { throw .unknownField(at: at) }
             let item: Bytes
             do {
-                let at = reader.offset
-                // The tag must be written in its one-byte form: equal lists have equal bytes.
-                guard try reader.read(UInt8.self) == Self.tag else { throw Failure.unknownField(at: at) }
+                _ = try reader.read(UInt8.self)
                 item = try reader.readLengthDelimited()
-            } catch let failure as Failure {
-                throw failure
-            } catch let failure as ByteReader.Failure {
-                throw .malformed(failure)
             } catch {
-                preconditionFailure("both kinds of failure are handled above")
+                throw .malformed(error)
             }
+            guard reader.offset - at == Self.packedSize(item) else { throw .lengthTooLong(at: at + 1) }
             guard item.isValidUTF8 else { throw .notUTF8(item: count) }
             count += 1
         }
         self.init(trusting: packed, count: count)
+    }
+
+    /// Reads a `StringList` as any protobuf library may have written it: unknown fields are left out, long forms of
+    /// lengths made short. Shares `message` when it is in the shortest form already, as it nearly always is.
+    public init(parsing message: Bytes) throws(Failure) {
+        do {
+            try self.init(validating: message)
+            return
+        } catch {
+            switch error {
+            case .malformed, .notUTF8: throw error
+            case .unknownField, .lengthTooLong: break
+            }
+        }
+        self.init()
+        var reader = ByteReader(message)
+        do throws(ByteReader.Failure) {
+            while !reader.isAtEnd {
+                let (field, type) = try reader.readTag()
+                guard field == 1, type == .lengthDelimited else {
+                    try reader.skip(type)
+                    continue
+                }
+                append(try reader.readLengthDelimited())
+            }
+        } catch {
+            throw .malformed(error)
+        }
+        var number = 0
+        for item in self {
+            guard item.isValidUTF8 else { throw .notUTF8(item: number) }
+            number += 1
+        }
     }
 
     static let tag: UInt8 = 1 << 3 | WireType.lengthDelimited.rawValue

@@ -171,10 +171,10 @@ extension Swiftwater__V1__Value {
             case SWIFTWATER__V1__VALUE__KIND_DATA:
                 return .data(data.owned)
             case SWIFTWATER__V1__VALUE__KIND_LIST:
-                do { return .list(try ItemList(validating: list.owned)) } catch {
+                do { return .list(try ItemList(parsing: list.owned)) } catch {
                     switch error {
                     case .notUTF8(let item): throw .notUTF8("item \(item + 1) of the list")
-                    case .malformed, .unknownField: throw .malformed("StringList")
+                    case .malformed, .unknownField, .lengthTooLong: throw .malformed("StringList")
                     }
                 }
             default:
