@@ -46,13 +46,12 @@ final class TestCluster: Sendable {
     /// Starts a cluster, waits until it takes writes, and takes it down afterwards whatever happened. When the
     /// body fails, the members' last words are part of the error.
     static func run(
-        members: Int = 3, tampering: [String: Tampering] = [:], waitingForLeader: Bool = true, more: [String] = [],
+        members: Int = 3, tampering: [String: Tampering] = [:], more: [String] = [],
         _ body: @Sendable (TestCluster) async throws -> Void
     ) async throws {
         let cluster = try TestCluster(members: members)
         do {
             for name in cluster.names { try cluster.start(name, tampering: tampering[name], more: more) }
-            if waitingForLeader { try await cluster.waitForLeader() }
             try await body(cluster)
         } catch {
             let words = cluster.lastWords()
