@@ -76,10 +76,12 @@ public struct DiskError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A data directory as it is found at start: what recovery reads. Nothing else uses it.
+/// A data directory at start, before anything else runs: blocking. Only `Storage.recover` uses it.
 public protocol DirectoryImage {
     /// The files of the directory that are ours, with their sizes, in any order.
     func list() throws(DiskError) -> [(file: DiskFile, size: Int)]
     /// `count` bytes from `offset`, fewer at the end of the file.
     func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes
+    /// Does the steps in order. Recovery syncs what it found before anyone relies on it, and takes a torn tail away.
+    func perform(_ steps: [DiskStep]) throws(DiskError)
 }

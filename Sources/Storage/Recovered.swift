@@ -9,7 +9,7 @@ public enum Recovery: Sendable {
     case member(Recovered)
 }
 
-/// A member as its disk remembers it.
+/// A member as its disk remembers it. All of it is durable.
 public struct Recovered: Sendable {
     /// Entries from `first` on have `term`, until the next run.
     public struct Run: Sendable, Equatable {
@@ -37,15 +37,27 @@ public struct Recovered: Sendable {
     public internal(set) var hardState: HardState
     /// The shape of the log. Invariant: firsts and terms ascend.
     public internal(set) var runs: [Run]
-    public internal(set) var firstIndex: Index
+    /// Always 1: nothing compacts the log yet.
+    public internal(set) var firstIndex: Index = 1
     /// `firstIndex.previous` when the log is empty.
     public internal(set) var lastIndex: Index
     /// Ascending.
     public internal(set) var configurations: [PlacedConfiguration]
     /// The last entries, without gaps, through `lastIndex`.
     public internal(set) var tail: [Entry]
-    /// What was found at the end of the log that had never been acknowledged: worth a line in the member's log.
+    /// What was found at the end of the log that had never been acknowledged, and was taken away: worth a line in
+    /// the member's own log.
     public internal(set) var cut: Damage?
+
+    // Where Storage goes on.
+    var segment: OpenSegment
+    var spares: [OpenSegment]
+    var sequence: UInt64
+    var stateNumber: UInt64
+    var lastFrame: Witness?
+    var witnessed: UInt64
+    var witnessTurn: UInt64
+    var positions: Positions
 }
 
 /// Why a member cannot start from its directory.
@@ -63,6 +75,14 @@ public enum RecoveryFailure: Error, Sendable, Equatable, CustomStringConvertible
         case .newerFormat(let file, let version):
             "\(file.name) has format \(version), which is newer than this program: start a later version"
         case .disk(let error): error.description
+        }
+    }
+
+    /// A record of `file` is not what it should be.
+    init(_ fault: RecordFault, _ what: String, in file: DiskFile, at offset: Int) {
+        switch fault {
+        case .newerFormat(let version): self = .newerFormat(file, version: version)
+        default: self = .damaged(Damage(file, at: offset, "\(what): \(fault)"))
         }
     }
 }

@@ -1,5 +1,6 @@
 import Base
 import Consensus
+import DequeModule
 import LogFormat
 
 /// One member's disk as a machine without threads or clocks: requests and completions in, disk operations and
@@ -9,55 +10,176 @@ import LogFormat
 /// `nextOperations` again. Writes become durable in the order of their tokens.
 public struct Storage: ~Copyable {
     let limits: StorageLimits
+    let member: MemberID
 
+    // Writing: Storage+Writing.swift
+    var backlog = Backlog()
+    /// What the log lane does now. Invariant: one job at a time, so that frame N+1 is written after N's sync.
+    var logJob: (id: UInt64, job: LogJob)?
+    /// The segment that frames are written to, and where the next one goes.
+    var segment: OpenSegment
+    /// Of the last frame written.
+    var sequence: UInt64
+    /// The last index in the files, written or being written.
+    var lastWritten: Index
+    /// The index that the next entry handed in must have.
+    var nextIndex: Index
+    /// The newest hard state handed in.
+    var hardState: HardState
+    /// The number of the slot that was last written.
+    var stateNumber: UInt64
+    var lastToken: UInt64 = 0
+
+    // The witness: Storage+Writing.swift
+    /// The last durable frame.
+    var lastFrame: Witness?
+    var witnessed: UInt64
+    var witnessTurn: UInt64
+    var quietSince: Instant?
+    var witnessIsDue = false
+
+    // Space: Storage+Space.swift
+    var spares: Deque<OpenSegment>
+    var preparation = Preparation.idle
+    /// Whether `.full` was the last word about space.
+    public internal(set) var isFull = false
+
+    // Reading: Storage+Reading.swift
+    var positions: Positions
+    var reads = Reads()
+
+    var failed = false
+    var lastID: UInt64 = 0
+
+    /// Takes up where recovery left off.
     public init(_ recovered: consuming Recovered, limits: StorageLimits = StorageLimits()) {
+        precondition(
+            limits.segmentBytes.isMultiple(of: Format.blockBytes) && limits.segmentBytes >= 2 * Format.framesStart
+                && limits.segmentBytes <= Int(UInt32.max), "a segment has room for frames and is whole blocks long")
         self.limits = limits
-    }
-
-    /// Reads a data directory, changes nothing.
-    public static func recover(
-        from directory: some DirectoryImage, limits: StorageLimits = StorageLimits()
-    ) throws(RecoveryFailure) -> Recovery {
-        .blank
-    }
-
-    /// What makes a blank directory a member's; run it, then `recover`.
-    public static func format(_ identity: Identity, limits: StorageLimits = StorageLimits()) -> DiskOperation {
-        DiskOperation(id: 0, lane: .log, steps: [])
+        member = recovered.identity.member
+        segment = recovered.segment
+        sequence = recovered.sequence
+        lastWritten = recovered.lastIndex
+        nextIndex = recovered.lastIndex.next
+        hardState = recovered.hardState
+        stateNumber = recovered.stateNumber
+        lastFrame = recovered.lastFrame
+        witnessed = recovered.witnessed
+        witnessTurn = recovered.witnessTurn
+        quietSince = recovered.lastFrame == nil ? nil : .zero
+        spares = Deque(recovered.spares)
+        positions = recovered.positions
     }
 
     /// Everything of one turn: term and vote, then the truncation, then the entries. `token` is larger than any before.
     ///
-    /// Precondition: `entries` continue the log, after the truncation; none has a term above the hard state's; each is
-    /// at most `maxEntryBytes` long.
-    public mutating func write(token: UInt64, hardState: HardState?, truncateFrom: Index?, entries: [Entry]) {}
+    /// Precondition: `entries` continue the log, after the truncation; none has a term above the hard state's (terms
+    /// are durable before what depends on them); each is at most `maxEntryBytes` long.
+    public mutating func write(token: UInt64, hardState: HardState?, truncateFrom: Index?, entries: [Entry]) {
+        accept(token)
+        if let hardState {
+            precondition(hardState.term >= self.hardState.term, "a term went backwards")
+            self.hardState = hardState
+        }
+        if let truncateFrom {
+            precondition(truncateFrom > 0 && truncateFrom <= nextIndex, "a truncation beyond the end of the log")
+            nextIndex = truncateFrom
+            reads.truncate(from: truncateFrom)
+        }
+        if let first = entries.first, let last = entries.last {
+            precondition(
+                first.index == nextIndex && last.index == first.index.advanced(by: entries.count - 1),
+                "entries must follow the log without a gap")
+            precondition(last.term <= hardStateTerm, "an entry of a term that is not durable")
+            nextIndex = last.index.next
+        }
+        backlog.add(token: token, hardState: hardState, truncateFrom: truncateFrom, entries: entries)
+    }
+
+    private var hardStateTerm: Term { hardState.term }
 
     /// Replaces the identity, as one of the writes: the cluster and first configuration become known.
-    public mutating func write(token: UInt64, identity: Identity) {}
+    public mutating func write(token: UInt64, identity: Identity) {
+        precondition(identity.member == member, "a member does not change its id")
+        accept(token)
+        backlog.add(token: token, identity: identity)
+    }
 
-    /// Asks for durable entries from the disk. Answered once, by `.entries`.
-    public mutating func read(request: UInt64, from: Index, through: Index, maxBytes: Int) {}
+    private mutating func accept(_ token: UInt64) {
+        precondition(token > lastToken, "tokens ascend")
+        lastToken = token
+    }
 
     /// What may start now, appended to `operations`.
-    public mutating func nextOperations(into operations: inout [DiskOperation]) {}
+    public mutating func nextOperations(into operations: inout [DiskOperation]) {
+        guard !failed else { return }
+        if logJob == nil, let operation = startLogJob() { operations.append(operation) }
+        if let operation = startPreparation() { operations.append(operation) }
+        startReads(into: &operations)
+    }
 
-    /// An operation ended. `events` is appended to.
+    /// An operation ended, at `now`. `events` is appended to.
     public mutating func completed(
         _ id: UInt64, _ result: DiskResult, now: Instant, into events: inout [StorageEvent]
-    ) {}
+    ) {
+        guard !failed else { return }
+        if let (running, job) = logJob, running == id {
+            logJob = nil
+            logJobEnded(job, result, now: now, into: &events)
+        } else if case .running(id) = preparation {
+            preparationEnded(result, now: now, into: &events)
+        } else {
+            readEnded(id, result, into: &events)
+        }
+    }
 
-    /// Lets time pass: at `deadline` a full disk is tried again.
-    public mutating func advance(to now: Instant) {}
+    /// Ends Storage: the process must stop. A failed sync is never tried again, and nothing else is (pitfall 29:
+    /// after an error the kernel may drop what it could not write, and the next sync then succeeds over nothing).
+    mutating func fail(_ failure: StorageFailure, into events: inout [StorageEvent]) {
+        failed = true
+        events.append(.failed(failure))
+    }
 
-    /// When `advance` is next needed; `.never` unless the disk is full.
-    public var deadline: Instant { .never }
+    mutating func newID() -> UInt64 {
+        lastID += 1
+        return lastID
+    }
 
-    /// Entries handed in that are not durable yet, in bytes. It grows as far as its owner lets it: stop proposing.
-    public var backlogBytes: Int { 0 }
+    /// Lets time pass: call it at `deadline`, then ask `nextOperations`.
+    public mutating func advance(to now: Instant) {
+        if case .waiting(let until) = preparation, now >= until { preparation = .idle }
+        if let quietSince, now >= quietSince + limits.quiet {
+            self.quietSince = nil
+            witnessIsDue = true
+        }
+    }
 
-    /// Between `.full` and `.spaceReturned`.
-    public var isFull: Bool { false }
+    /// When `advance` is next needed: the log has been quiet for long enough to witness its last frame, or a full
+    /// disk is to be tried again.
+    public var deadline: Instant {
+        guard !failed else { return .never }
+        var deadline = Instant.never
+        if let quietSince { deadline = quietSince + limits.quiet }
+        if case .waiting(let until) = preparation { deadline = min(deadline, until) }
+        return deadline
+    }
+
+    /// Entries handed in that are not durable yet, in bytes. It grows as far as its owner lets it: past a limit of its
+    /// own choosing the owner takes no more commands.
+    public var backlogBytes: Int {
+        guard case .frames(_, let frame?) = logJob?.job else { return backlog.bytes }
+        return backlog.bytes + frame.header.payloadBytes
+    }
+
+    /// The last index that `read` can serve: durable, and not truncated since.
+    public var durableIndex: Index {
+        var last = lastWritten
+        if case .frames(_, let frame?) = logJob?.job { last = min(last, frame.header.firstIndex.previous) }
+        if let first = backlog.first { last = min(last, first.previous) }
+        return last
+    }
 
     /// How long a packed entry may be.
-    public var maxEntryBytes: Int { limits.segmentBytes / 2 }
+    public var maxEntryBytes: Int { limits.maxEntryBytes }
 }

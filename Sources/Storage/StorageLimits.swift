@@ -1,23 +1,34 @@
 import Base
+import LogFormat
 
 /// The sizes that bound Storage. They may differ from one start to the next: segments on disk say their own size.
 public struct StorageLimits: Sendable {
-    /// Bytes of a new segment, its header included; a multiple of 4096.
+    /// Bytes of a new segment, its header included; a multiple of 4096, under 4 GiB.
     public var segmentBytes = 16 << 20
     /// A frame gathers entries until it has this many bytes; one larger entry travels alone.
     public var maxFrameBytes = 4 << 20
     /// How many bytes of entries `Recovered.tail` holds at most (but always the last entry).
     public var tailBytes = 8 << 20
-    /// What only entries without commands may use while the disk is full.
+    /// What only entries without commands may use while there is no spare segment.
     public var reserveBytes = 1 << 20
-    /// Positions in the log that are remembered: 24 bytes each. At the limit every second one is forgotten.
+    /// Positions in the log that are remembered: 16 bytes each. At the limit every second one is forgotten.
     public var maxPositions = 65_536
     /// Bytes of log from one remembered position to the next, at first.
     public var positionSpacing = 128 << 10
     /// Bytes of one read from the disk, except for a larger frame.
     public var readBytes = 256 << 10
+    /// Reads under way at the same time; more wait.
+    public var maxReads = 4
     /// How long a full disk is left alone before the next try.
     public var spaceRetry = Interval.seconds(1)
+    /// How long the log must be quiet before its last frame is witnessed.
+    public var quiet = Interval.milliseconds(100)
 
     public init() {}
+
+    /// How long a packed entry may be: a frame with it alone fits into a fresh segment.
+    public var maxEntryBytes: Int { segmentBytes - Format.framesStart - Format.frameHeaderBytes - 10 }
+
+    /// At most an eighth of a segment: small segments have small reserves.
+    var effectiveReserve: Int { min(reserveBytes, (segmentBytes - Format.framesStart) / 8) }
 }

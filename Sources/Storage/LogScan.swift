@@ -1,0 +1,71 @@
+import Base
+import Consensus
+import DequeModule
+import LogFormat
+
+/// The log as recovery has read it so far: what every whole frame, in order, makes of it.
+struct LogScan {
+    let member: MemberID
+    let tailBytes: Int
+    private(set) var sequence: UInt64 = 0
+    private(set) var lastIndex: Index = 0
+    private(set) var lastFrame: Witness?
+    private(set) var runs: [Recovered.Run] = []
+    private(set) var configurations: [Recovered.PlacedConfiguration] = []
+    private(set) var tail = Deque<Entry>()
+    private(set) var positions: Positions
+    private var tailSize = 0
+
+    init(member: MemberID, limits: StorageLimits) {
+        self.member = member
+        tailBytes = limits.tailBytes
+        positions = Positions(limit: limits.maxPositions, spacing: limits.positionSpacing)
+    }
+
+    var lastTerm: Term { runs.last?.term ?? 0 }
+
+    /// Takes in the next frame, whose checksums match. What it throws is damage, or a mistake of the writer.
+    mutating func add(_ header: FrameHeader, _ frame: Bytes, at offset: Int) throws(RecordFault) {
+        guard header.sequence == sequence + 1 else {
+            throw .invalid("frame \(sequence + 1) was expected and frame \(header.sequence) found")
+        }
+        guard header.firstIndex <= lastIndex.next else {
+            throw .invalid("entry \(lastIndex.next) was expected and entry \(header.firstIndex) found")
+        }
+        let entries = try Frame.entries(header, frame)
+        let supersedes = header.firstIndex <= lastIndex
+        if supersedes { truncate(from: header.firstIndex) }
+        for entry in entries { try add(entry) }
+        sequence = header.sequence
+        lastFrame = Witness(header, at: offset)
+        positions.note(header, at: offset, supersedes: supersedes)
+    }
+
+    private mutating func add(_ entry: Entry) throws(RecordFault) {
+        guard entry.term >= lastTerm, entry.term > 0 else {
+            throw .invalid("entry \(entry.index) has term \(entry.term), after an entry of term \(lastTerm)")
+        }
+        if entry.term > lastTerm { runs.append(Recovered.Run(first: entry.index, term: entry.term)) }
+        if entry.kind == .configuration {
+            guard let configuration = try? Configuration(decoding: entry.data) else {
+                throw .invalid("entry \(entry.index) holds a configuration that cannot be decoded")
+            }
+            configurations.append(.init(index: entry.index, configuration: configuration))
+        }
+        lastIndex = entry.index
+        // The entries of a frame share its bytes; what is kept is copied out, so that the bound is a bound.
+        tail.append(entry)
+        tailSize += entry.packed.count
+        while tailSize > tailBytes, tail.count > 1 { tailSize -= tail.removeFirst().packed.count }
+    }
+
+    private mutating func truncate(from index: Index) {
+        runs.removeAll { $0.first >= index }
+        configurations.removeAll { $0.index >= index }
+        while let last = tail.last, last.index >= index {
+            tailSize -= last.packed.count
+            tail.removeLast()
+        }
+        lastIndex = index.previous
+    }
+}
