@@ -65,7 +65,7 @@ let package = Package(
         tests("ConsensusTests", ["Consensus", "Base"], resources: [.copy("Scenarios")]),
         tests("KeyspaceTests", ["Keyspace", "Base"]),
         tests("LogFormatTests", ["LogFormat", "Base"]),
-        tests("StorageTests", ["Storage", "LogFormat", "Consensus", "Base"]),
+        tests("StorageTests", ["Storage", "LogFormat", "Consensus", "Server", "Base", deque]),
         tests("ReplicaTests", ["Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
         tests("EventLoopTests", ["EventLoop", "Base"]),
         tests("GRPCTests", ["GRPC", "EventLoop", "Base"]),
