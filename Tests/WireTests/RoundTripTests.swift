@@ -1,0 +1,103 @@
+import Base
+import Foundation
+import Testing
+import Wire
+
+@Suite("Round trips")
+struct RoundTripTests {
+    /// The root of the repository.
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    @Test("What Wire writes, Wire reads")
+    func roundTrips() throws {
+        let codec = Wire.Codec()
+        var types: Set<String> = []
+        for seed in 1...200 {
+            var random = Random(seed: UInt64(seed))
+            for sample in random.samples(codec) {
+                types.insert(sample.type)
+                #expect(try sample.check(sample.bytes), "\(sample.type), seed \(seed): \(sample.bytes)")
+            }
+        }
+        // Every message of every call, but those of InstallSnapshot.
+        #expect(types.count == 2 * (Wire.Path.all.count - 1))
+    }
+
+    @Test("Python's protobuf reads what Wire writes, means the same by it, and Wire reads it from any writer")
+    func python() throws {
+        let codec = Wire.Codec()
+        let directory = FileManager.default.temporaryDirectory.appending(path: "wire-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let written = directory.appending(path: "samples")
+        let variants = directory.appending(path: "variants")
+
+        var samples: [Sample] = []
+        for seed in 1001...1020 {
+            var random = Random(seed: UInt64(seed))
+            samples += random.samples(codec)
+        }
+        var file = Data()
+        for sample in samples {
+            let json = try JSONSerialization.data(withJSONObject: sample.json, options: .sortedKeys)
+            for part in [Data(sample.type.utf8), Data(sample.bytes.array), json] {
+                withUnsafeBytes(of: UInt32(part.count).littleEndian) { file.append(contentsOf: $0) }
+                file.append(part)
+            }
+        }
+        try file.write(to: written)
+
+        let (status, output) = try run(
+            Self.python, [Self.root.appending(path: "Tests/python/wire_cross_check.py").path, written.path, variants.path])
+        #expect(status == 0, "\(output)")
+        #expect(output.hasSuffix("\(samples.count) checked, 0 wrong\n"))
+
+        var reader = ByteReader(Bytes(try Data(contentsOf: variants)))
+        for sample in samples {
+            let type = try reader.read(count: Int(try reader.read(UInt32.self)))
+            let variant = try reader.read(count: Int(try reader.read(UInt32.self)))
+            #expect(type.utf8String == sample.type)
+            #expect(try sample.check(variant), "\(sample.type): \(variant)")
+        }
+        #expect(reader.isAtEnd)
+    }
+
+    @Test("The generated C is what the .proto files generate")
+    func generated() throws {
+        let (status, output) = try run(Self.root.appending(path: "scripts/generate-proto").path, ["--check"])
+        #expect(status == 0, "\(output)")
+    }
+
+    @Test("The descriptors for reflection name every call")
+    func descriptors() {
+        let text = Wire.fileDescriptorSet.array
+        for path in Wire.Path.all {
+            let parts = path.split(separator: "/")
+            #expect(parts[0].hasPrefix("swiftwater.v1."))
+            for name in [parts[0].dropFirst("swiftwater.v1.".count), parts[1]] {
+                #expect(text.firstRange(of: Array(name.utf8)) != nil, "\(name)")
+            }
+        }
+    }
+
+    /// The Python that scripts/setup made, or else the machine's.
+    private static var python: String {
+        let own = root.appending(path: ".venv/bin/python").path
+        return FileManager.default.isExecutableFile(atPath: own) ? own : "/usr/bin/env"
+    }
+
+    /// Runs a program to its end; its status, and what it printed.
+    private func run(_ program: String, _ arguments: [String]) throws -> (Int32, String) {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = program == "/usr/bin/env" ? ["python3"] + arguments : arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+    }
+}
