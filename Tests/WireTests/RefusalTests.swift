@@ -51,8 +51,8 @@ struct RefusalTests {
         // … and value = {}
         #expect(refusal("\u{0a}\u{01}k\u{12}\u{00}", codec.decodeSet) == .missing("data or list in value"))
         #expect(refusal("\u{0a}\u{01}k", codec.decodeAppend) == .missing("suffix or item"))
-        // value = { list: { a field 2 } }
-        let odd: Bytes = [0x0a, 1, 0x6b, 0x12, 4, 0x12, 2, 0x10, 1]
+        // value = { list: { an item of 5 bytes, of which one is there } }
+        let odd: Bytes = [0x0a, 1, 0x6b, 0x12, 5, 0x12, 3, 0x0a, 5, 0x61]
         #expect(refusal(odd, codec.decodeSet) == .malformed("StringList"))
     }
 
@@ -75,6 +75,14 @@ struct RefusalTests {
         let bytes = codec.encodeRequest(.set(key: "k\0", value: .list(list)))
         let write = try decoding(bytes, codec.decodeSet)
         #expect(write.command == Command.single(.set(key: "k\0", value: .list(list))).encode())
+    }
+
+    @Test("A list from a newer writer: fields that we do not know are left out")
+    func newerList() throws {
+        // value = { list: { a field 2, items: "a" } }
+        let bytes: Bytes = [0x0a, 1, 0x6b, 0x12, 7, 0x12, 5, 0x10, 1, 0x0a, 1, 0x61]
+        let write = try decoding(bytes, codec.decodeSet)
+        #expect(write.command == Command.single(.set(key: "k", value: .list(["a"]))).encode())
     }
 
     @Test("A consistency that does not exist")
