@@ -80,11 +80,14 @@ public final class WorkerThread<Job: Sendable, Outcome: Sendable>: LoopAttachmen
     }
 
     private func deliverOutcomes() {
-        shared.lock.locked { swap(&shared.outcomes, &batch) }
-        guard !batch.isEmpty else { return }
-        outstanding -= batch.count
-        deliver?(batch)
-        batch.removeAll(keepingCapacity: true)
+        // Taken out first: the handler may call `stop()`, which comes here again.
+        var outcomes = batch
+        batch = []
+        shared.lock.locked { swap(&shared.outcomes, &outcomes) }
+        outstanding -= outcomes.count
+        if !outcomes.isEmpty { deliver?(outcomes) }
+        outcomes.removeAll(keepingCapacity: true)
+        batch = outcomes
     }
 
     private static func run(_ shared: Shared, _ work: @Sendable (Job) -> Outcome, _ wakeup: Wakeup) {

@@ -2,7 +2,7 @@ import Base
 import EventLoop
 import Testing
 
-/// An actor as the server will have them: it lives on a loop, and its handlers are isolated to it.
+/// An actor as the server has them: it lives on a loop, and its handlers are isolated to it.
 private actor Counter {
     nonisolated let loop: Loop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -27,8 +27,8 @@ private actor Counter {
         return await withCheckedContinuation { waiting.append((count, $0)) }
     }
 
-    private func tick() {
-        precondition(loop.isCurrent)
+    func tick() {
+        loop.checkIsolated()
         ticks += 1
         for (count, continuation) in waiting where count <= ticks { continuation.resume(returning: ticks) }
         waiting.removeAll { $0.0 <= ticks }
@@ -60,6 +60,62 @@ struct ActorTests {
             let before = await counter.ticks
             try await test.on { _ in counter.tickFromCallback() }
             #expect(await counter.ticks == before + 1)
+        }
+    }
+
+    @Test("cannot be entered from another thread")
+    func fromElsewhere() async {
+        await #expect(processExitsWith: .failure) {
+            let thread = LoopThread(name: "test")
+            thread.start()
+            Counter(thread.loop).tickFromCallback()
+        }
+    }
+
+    @Test("serves many tasks one at a time")
+    func manyTasks() async throws {
+        try await withTestLoop { test in
+            let counter = Counter(test.loop)
+            await withTaskGroup { group in
+                for _ in 0..<50 {
+                    group.addTask { for _ in 0..<100 { await counter.tick() } }
+                }
+            }
+            #expect(await counter.ticks == 5000)
+        }
+    }
+
+    @Test("still answers after its loop has stopped")
+    func afterStop() async throws {
+        let test = TestLoop()
+        let counter = Counter(test.loop)
+        await counter.start()
+        #expect(await counter.reached(2) >= 2)
+        test.stop()
+        let before = await counter.ticks
+        await withTaskGroup { group in
+            for _ in 0..<20 {
+                group.addTask { for _ in 0..<50 { await counter.tick() } }
+            }
+        }
+        #expect(await counter.ticks == before + 1000)
+        await counter.start()
+        await counter.stop()
+    }
+
+    @Test("moves between two loops as its callers need")
+    func twoLoops() async throws {
+        try await withTestLoop { first in
+            try await withTestLoop { second in
+                let here = Counter(first.loop)
+                let there = Counter(second.loop)
+                for _ in 0..<200 {
+                    await here.tick()
+                    await there.tick()
+                }
+                #expect(await here.ticks == 200)
+                #expect(await there.ticks == 200)
+            }
         }
     }
 }
