@@ -117,6 +117,8 @@ public struct Raft: ~Copyable {
     /// The newest configuration of the log, committed or not: "a server always uses the latest configuration in its
     /// log" (4.1).
     public var configuration: Configuration { configurations[configurations.count - 1].configuration }
+    /// The index of its entry; zero for the one that the cluster started with.
+    public var configurationIndex: Index { configurations[configurations.count - 1].index }
     var isVoter: Bool { configuration[id]?.isVoter == true }
 
     /// The entries from `from` through `through`, less those that exceed `maxBytes` packed bytes (but at least one),

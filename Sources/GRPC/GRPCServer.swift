@@ -17,7 +17,6 @@ public final class GRPCServer: @unchecked Sendable {
     private var graceTimer: Timer?
     private var onStopped: (() -> Void)?
     private var isStopping = false
-    private var onDepartures: [() -> Void] = []
 
     public init(loop: Loop, options: ServerOptions = ServerOptions()) {
         self.loop = loop
@@ -42,6 +41,9 @@ public final class GRPCServer: @unchecked Sendable {
     public func register(stream path: MethodPath, handler: @escaping (ServerCall) -> Void) {
         core.register(ServerMethod(path: path, handler: .stream(handler)))
     }
+
+    /// Forgets a method: a call to it is answered UNIMPLEMENTED until it is registered anew. Calls that it has go on.
+    public func withdraw(_ path: MethodPath) { core.withdraw(path) }
 
     /// The registered paths, in byte order.
     public var methods: [MethodPath] { core.methods.values.map(\.path).sorted { $0.bytes < $1.bytes } }
@@ -73,16 +75,12 @@ public final class GRPCServer: @unchecked Sendable {
         onStopped = completion
         for listener in listeners { listener.close() }
         listeners = []
-        for onDeparture in onDepartures { onDeparture() }
         for link in links.values { (link.session as? ServerSession)?.depart() }
         let timer = Timer(loop) { [unowned self] in closeAll("the server stops and the call took too long") }
         timer.start(after: grace)
         graceTimer = timer
         loop.perform { [self] in stopIfDone() }
     }
-
-    /// Calls `handler` when the server begins to stop: the moment to end calls that would go on for ever.
-    public func onDeparture(_ handler: @escaping () -> Void) { onDepartures.append(handler) }
 
     private func closeAll(_ reason: String) {
         for link in links.values { link.close(.closed(reason)) }
@@ -98,7 +96,6 @@ public final class GRPCServer: @unchecked Sendable {
         graceTimer = nil
         let onStopped = onStopped
         self.onStopped = nil
-        onDepartures = []
         onStopped?()
     }
 

@@ -74,6 +74,8 @@ final class ServerCore {
         methods[method.path.bytes] = method
     }
 
+    func withdraw(_ path: MethodPath) { methods[path.bytes] = nil }
+
     func add(_ session: ServerSession) { sessions[ObjectIdentifier(session)] = session }
 
     func remove(_ session: ServerSession) { sessions[ObjectIdentifier(session)] = nil }

@@ -1,1 +1,169 @@
-// Filled in by the room's first commit.
+import Base
+import Consensus
+import DequeModule
+import Keyspace
+import Storage
+
+/// One whole member, deterministic: Raft, the keyspace, the log on disk, and the requests that wait on them. It
+/// takes a `Turn` and leaves `ReplicaEffects`; it knows no sockets, no threads and no clock. The server feeds one,
+/// the simulator many.
+///
+/// Laws that hold here:
+/// - A message that depends on a write leaves only after `Storage` reports that write durable (`whenDurable`).
+/// - An entry is applied once, in order, after it is committed (dissertation 3.5).
+/// - Every request is answered exactly once.
+public struct Replica: ~Copyable {
+    let limits: ReplicaLimits
+    /// The first entry that the disk holds.
+    public let firstIndex: Index
+
+    var raft: Raft
+    var storage: Storage
+    var keyspace = Keyspace()
+
+    /// Reused between turns.
+    var input: Input
+    var raftEffects = Effects()
+    var storageEvents: [StorageEvent] = []
+
+    /// The last write handed to storage, and the last one that is on disk. Invariant: durable <= issued.
+    var issued: WriteToken = 0
+    var durable: WriteToken = 0
+    /// Messages that wait for the disk. Invariant: tokens ascend, and all are later than `durable`.
+    var whenDurable = Deque<(token: WriteToken, message: Message)>()
+
+    /// Writes that wait to be proposed: they gather while the disk writes (group commit).
+    var gathered = Deque<HeldRequest>()
+    /// Writes that were proposed here, in order of index. Invariant: indexes ascend.
+    var proposed = Deque<ProposedWrite>()
+    /// Writes that the leader was asked to propose: no answer from it yet.
+    var forwarded: [RequestID: HeldRequest] = [:]
+    /// Requests that wait for a leader to be known, oldest first.
+    var held = Deque<HeldRequest>()
+    /// When `held` may be tried again after a leader that said it was none.
+    var redispatchAt = Instant.zero
+
+    /// Linearizable reads that wait for their round to begin.
+    var gatheredReads: [HeldRequest] = []
+    /// Rounds that wait for their read index.
+    var rounds = Deque<ReadRound>()
+    /// Rounds that have their index and wait for it to be applied, in order of index.
+    var confirmed = Deque<ConfirmedRound>()
+    var lastReadToken: UInt64 = 0
+
+    /// Reads of the log that are under way on the disk.
+    var diskReads: [UInt64: DiskRead] = [:]
+    var lastDiskRead: UInt64 = 0
+    /// Whether entries to be applied are being read from disk.
+    var isLoadingToApply = false
+
+    var transfer: PendingTransfer?
+
+    /// Requests taken and not answered, and the bytes of their commands: law 11.
+    var requestCount = 0
+    var requestBytes = 0
+
+    var now: Instant
+
+    struct ProposedWrite {
+        var id: RequestID
+        var index: Index
+        var term: Term
+        var size: Int
+    }
+
+    struct HeldRequest {
+        var request: Request
+        /// Until when a leader may appear.
+        var expiry: Instant
+    }
+
+    struct ReadRound {
+        var token: ReadToken
+        var requests: [HeldRequest]
+    }
+
+    struct ConfirmedRound {
+        var index: Index
+        var requests: [HeldRequest]
+    }
+
+    enum DiskRead {
+        case apply
+        case load(LoadToken)
+        case log(RequestID, commitIndex: Index)
+    }
+
+    struct PendingTransfer {
+        var id: RequestID
+        var expiry: Instant
+    }
+
+    /// - Parameters:
+    ///   - raft: restored from the same `Recovered` that `storage` was made from.
+    ///   - now: the first instant; no turn may be before it.
+    public init(
+        raft: consuming Raft, firstIndex: Index, storage: consuming Storage, limits: ReplicaLimits = ReplicaLimits(),
+        now: Instant
+    ) {
+        self.raft = raft
+        self.firstIndex = firstIndex
+        self.storage = storage
+        self.limits = limits
+        self.now = now
+        input = Input(now: now)
+    }
+
+    /// One turn of the loop, from everything that happened to everything that follows from it.
+    public mutating func step(_ turn: inout Turn, into effects: inout ReplicaEffects) {
+        now = max(now, turn.now)
+        input.now = now
+        input.wallMs = turn.wallMs
+        finish(&turn.completions, into: &effects)
+        if effects.failure != nil { return }
+        swap(&input.messages, &turn.messages)
+        swap(&input.unreachable, &turn.unreachable)
+        turn.messages.removeAll(keepingCapacity: true)
+        turn.unreachable.removeAll(keepingCapacity: true)
+        settle(&turn.forwardResults, into: &effects)
+        redispatchHeld(into: &effects)
+        for request in turn.requests { take(request, into: &effects) }
+        turn.requests.removeAll(keepingCapacity: true)
+        advanceRaft(into: &effects)
+        applyCommitted(into: &effects)
+        answerConfirmedReads(into: &effects)
+        storage.nextOperations(into: &effects.operations)
+    }
+
+    /// When `step` is next needed though nothing has happened.
+    public var deadline: Instant {
+        if hasMoreToDo { return now }
+        var next = min(raft.deadline, storage.deadline)
+        if let first = held.first { next = min(next, raft.leader == nil ? first.expiry : max(redispatchAt, now)) }
+        if let transfer { next = min(next, transfer.expiry) }
+        return next
+    }
+
+    /// Whether the last turn left work that only its budget kept from being done.
+    private var hasMoreToDo: Bool {
+        keyspace.appliedIndex < raft.commitIndex && !isLoadingToApply
+            || !gathered.isEmpty && issued == durable
+            || !gatheredReads.isEmpty && rounds.count < limits.maxReadRounds
+    }
+
+    /// Whether somebody listens to `ReplicaEffects.events`; they are built only then.
+    public var isWatched: Bool {
+        get { raftEffects.wantsEvents }
+        set { raftEffects.wantsEvents = newValue }
+    }
+
+    public var id: MemberID { raft.id }
+    public var view: View { raft.view }
+    public var configuration: Configuration { raft.configuration }
+    public var configurationIndex: Index { raft.configurationIndex }
+    public var role: Role { raft.role }
+    public var leader: MemberID? { raft.leader }
+    public var revision: UInt64 { keyspace.revision }
+    public var appliedIndex: Index { keyspace.appliedIndex }
+    public var isDiskFull: Bool { storage.isFull }
+}

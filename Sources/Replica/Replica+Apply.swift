@@ -1,0 +1,44 @@
+import Base
+import Consensus
+import DequeModule
+import Keyspace
+
+// Committed entries enter the keyspace (dissertation 3.5), in slices, so that a long backlog after a restart does not
+// keep heartbeats waiting.
+extension Replica {
+    mutating func applyCommitted(into effects: inout ReplicaEffects) {
+        guard keyspace.appliedIndex < raft.commitIndex, !isLoadingToApply, effects.failure == nil else { return }
+        let from = keyspace.appliedIndex.next
+        let through = raft.commitIndex
+        if let entries = raft.entries(from: from, through: through, maxBytes: limits.applyBytesPerTurn) {
+            apply(entries, into: &effects)
+        } else {
+            // Older than the tail in memory: a restart, or a follower that fell behind.
+            isLoadingToApply = true
+            read(.apply, from: from, through: min(through, raft.durableIndex), maxBytes: limits.applyBytesPerTurn)
+        }
+    }
+
+    mutating func apply(_ entries: [Entry], into effects: inout ReplicaEffects) {
+        for entry in entries where entry.index > keyspace.appliedIndex {
+            guard effects.failure == nil else { return }
+            apply(entry, into: &effects)
+        }
+    }
+
+    private mutating func apply(_ entry: Entry, into effects: inout ReplicaEffects) {
+        let isOurs = proposed.first?.index == entry.index
+        let outcome: Outcome
+        do {
+            outcome = try keyspace.apply(entry, wantsResult: isOurs)
+        } catch {
+            // It can be neither skipped nor guessed at: the member stops, its peers go on.
+            effects.failure = .unapplicable(error)
+            return
+        }
+        guard isOurs, let write = proposed.popFirst() else { return }
+        // The index alone does not make it ours: another leader's entry may stand there.
+        let result: Answer.Result = write.term == entry.term ? .outcome(outcome) : .failed(.overtaken)
+        answer(write.id, size: write.size, result, into: &effects)
+    }
+}

@@ -1,0 +1,53 @@
+import Base
+import Consensus
+import DequeModule
+import Keyspace
+
+// Reads without log entries (dissertation 6.4): all that wait at the same time share one read index.
+extension Replica {
+    /// Begins a round for the reads that gathered, unless enough rounds are under way: then they wait for the next.
+    mutating func gatherReads() {
+        guard !gatheredReads.isEmpty, rounds.count < limits.maxReadRounds else { return }
+        lastReadToken += 1
+        let token = ReadToken(lastReadToken)
+        rounds.append(ReadRound(token: token, requests: gatheredReads))
+        gatheredReads = []
+        gatheredReads.reserveCapacity(rounds.last?.requests.count ?? 0)
+        input.reads.append(token)
+    }
+
+    mutating func settleRounds(into effects: inout ReplicaEffects) {
+        for answer in raftEffects.reads {
+            guard let position = rounds.firstIndex(where: { $0.token == answer.token }) else {
+                preconditionFailure("a read index for a round that does not wait for one")
+            }
+            let round = rounds.remove(at: position)
+            switch answer.outcome {
+            case .ready(let index):
+                confirmed.append(ConfirmedRound(index: index, requests: round.requests))
+            case .lostLeadership, .noLeader, .overloaded:
+                // Nothing was read: another leader may be asked, as long as the caller waits.
+                redispatchAt = now + limits.redispatchPause
+                for waiting in round.requests { hold(waiting.request, until: waiting.expiry) }
+            }
+        }
+    }
+
+    mutating func answerConfirmedReads(into effects: inout ReplicaEffects) {
+        while let round = confirmed.first, round.index <= keyspace.appliedIndex {
+            confirmed.removeFirst()
+            for waiting in round.requests { answerRead(waiting.request, into: &effects) }
+        }
+    }
+
+    mutating func answerRead(_ request: Request, into effects: inout ReplicaEffects) {
+        switch request.body {
+        case .read(let command, _):
+            answer(request.id, size: 0, .outcome(keyspace.read(command)), into: &effects)
+        case .freeze:
+            answer(request.id, size: 0, .frozen(keyspace.frozen()), into: &effects)
+        case .write, .forwardedWrite, .log, .transferLeadership:
+            preconditionFailure("only reads are gathered into rounds")
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import Base
+import Consensus
+import DequeModule
+import Keyspace
+import Storage
+
+// Where a request goes when it comes in: to the gathered writes, to the next read round, to the leader, or into the
+// waiting room until there is one.
+extension Replica {
+    mutating func take(_ request: Request, into effects: inout ReplicaEffects) {
+        let size = request.body.size
+        guard requestCount < limits.maxRequests, requestBytes + size <= limits.maxRequestBytes else {
+            effects.answers.append(Answer(id: request.id, result: .failed(.tooManyWaiting)))
+            return
+        }
+        requestCount += 1
+        requestBytes += size
+        dispatch(request, expiry: min(request.deadline, now + limits.leaderWait), into: &effects)
+    }
+
+    /// Answers a request and gives its room back.
+    mutating func answer(
+        _ id: RequestID, size: Int, _ result: Answer.Result, into effects: inout ReplicaEffects
+    ) {
+        requestCount -= 1
+        requestBytes -= size
+        effects.answers.append(Answer(id: id, result: result))
+    }
+
+    mutating func dispatch(_ request: Request, expiry: Instant, into effects: inout ReplicaEffects) {
+        switch request.body {
+        case .write(let data, let version), .forwardedWrite(let data, let version):
+            dispatchWrite(request, data, version, expiry, into: &effects)
+        case .read(_, .local), .freeze(.local):
+            answerRead(request, into: &effects)
+        case .read(_, .linearizable), .freeze(.linearizable):
+            if raft.leader == nil {
+                hold(request, until: expiry)
+            } else {
+                gatheredReads.append(HeldRequest(request: request, expiry: expiry))
+            }
+        case .log(let from, let maxBytes):
+            readLog(request.id, from: from, maxBytes: maxBytes, into: &effects)
+        case .transferLeadership(let target):
+            beginTransfer(request.id, to: target, into: &effects)
+        }
+    }
+
+    private mutating func dispatchWrite(
+        _ request: Request, _ data: Bytes, _ version: UInt64, _ expiry: Instant, into effects: inout ReplicaEffects
+    ) {
+        if raft.role == .leader {
+            if let failure = judge(data, version) {
+                answer(request.id, size: data.count, .failed(failure), into: &effects)
+            } else {
+                gathered.append(HeldRequest(request: request, expiry: expiry))
+            }
+        } else if request.body.isForwarded {
+            answer(request.id, size: data.count, .failed(.notLeader), into: &effects)
+        } else if let leader = raft.leader, leader != id {
+            forwarded[request.id] = HeldRequest(request: request, expiry: expiry)
+            effects.forwards.append(
+                .init(id: request.id, to: leader, deadline: request.deadline, version: version, data: data))
+        } else {
+            hold(request, until: expiry)
+        }
+    }
+
+    /// What a leader refuses to propose. Its limits are judged here and nowhere else: once in the log, an entry is
+    /// applied whatever this process was started with (pitfall: replicas that diverge by their flags).
+    private func judge(_ data: Bytes, _ version: UInt64) -> Failure? {
+        if storage.isFull { return .diskFull }
+        guard data.count + Entry.headroom <= storage.maxEntryBytes else { return .tooLarge }
+        do {
+            let command = try Command(decoding: data, version: version)
+            return keyspace.refusal(for: command, limits: limits.keyspace).map { Failure($0) }
+        } catch {
+            return Failure(.invalidArgument, "the command cannot be read: \(error)", notApplied: true)
+        }
+    }
+
+    /// Keeps a request until there is a leader to ask.
+    mutating func hold(_ request: Request, until expiry: Instant) {
+        held.append(HeldRequest(request: request, expiry: expiry))
+    }
+
+    /// Gives the held requests another chance, and up on those whose time is over.
+    mutating func redispatchHeld(into effects: inout ReplicaEffects) {
+        while let first = held.first, first.expiry <= now {
+            held.removeFirst()
+            answer(first.request.id, size: first.request.body.size, .failed(.noLeader), into: &effects)
+        }
+        guard !held.isEmpty, raft.leader != nil, now >= redispatchAt else { return }
+        for _ in 0..<held.count {
+            let next = held.removeFirst()
+            dispatch(next.request, expiry: next.expiry, into: &effects)
+        }
+    }
+
+    /// What became of writes that the leader was asked to propose.
+    mutating func settle(_ results: inout [Turn.ForwardResult], into effects: inout ReplicaEffects) {
+        for result in results {
+            guard let waiting = forwarded.removeValue(forKey: result.id) else { continue }
+            let size = waiting.request.body.size
+            switch result.result {
+            case .success(let outcome):
+                answer(result.id, size: size, .outcome(outcome), into: &effects)
+            case .failure(let failure) where failure.code == .unavailable && failure.notApplied && waiting.expiry > now:
+                // Certain that nothing was applied, so asking the next leader cannot apply it twice.
+                redispatchAt = now + limits.redispatchPause
+                hold(waiting.request, until: waiting.expiry)
+            case .failure(let failure):
+                answer(result.id, size: size, .failed(failure), into: &effects)
+            }
+        }
+        results.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func beginTransfer(_ request: RequestID, to target: MemberID?, into effects: inout ReplicaEffects) {
+        guard raft.role == .leader, transfer == nil, let target = target ?? raft.view.transferCandidate else {
+            let failure =
+                raft.role != .leader ? Failure.notLeader
+                : Failure(.failedPrecondition, "there is no other voter to lead, or a transfer is under way", notApplied: true)
+            answer(request, size: 0, .failed(failure), into: &effects)
+            return
+        }
+        transfer = PendingTransfer(id: request, expiry: now + limits.transferTimeout)
+        input.transferTo = target
+    }
+}
+
+extension Request.Body {
+    /// What the request counts in bytes against `ReplicaLimits.maxRequestBytes`.
+    var size: Int {
+        switch self {
+        case .write(let data, _), .forwardedWrite(let data, _): data.count
+        case .read, .freeze, .log, .transferLeadership: 0
+        }
+    }
+
+    /// The command of a write, encoded.
+    var write: (data: Bytes, version: UInt64) {
+        switch self {
+        case .write(let data, let version), .forwardedWrite(let data, let version): (data, version)
+        case .read, .freeze, .log, .transferLeadership: preconditionFailure("only writes are gathered")
+        }
+    }
+
+    var isForwarded: Bool {
+        if case .forwardedWrite = self { true } else { false }
+    }
+}

@@ -1,0 +1,26 @@
+import Base
+import Keyspace
+
+/// What one member holds at most at a time, and what it then does.
+public struct ReplicaLimits: Sendable {
+    /// Writes and reads taken and not answered; one more is refused with RESOURCE_EXHAUSTED.
+    public var maxRequests = 65_536
+    /// Bytes of commands taken and not answered; likewise.
+    public var maxRequestBytes = 64 << 20
+    /// How long a request waits for a leader to appear before it is answered UNAVAILABLE.
+    public var leaderWait = Interval.seconds(3)
+    /// How long to wait before asking a leader again that said it was none.
+    public var redispatchPause = Interval.milliseconds(20)
+    /// Rounds of read confirmation under way at a time; reads that arrive meanwhile share the next one.
+    public var maxReadRounds = 1
+    /// Bytes of entries applied in one turn before others get theirs.
+    public var applyBytesPerTurn = 2 << 20
+    /// Proposals in one turn, in bytes; the rest is proposed in the next.
+    public var proposeBytesPerTurn = 4 << 20
+    /// How long a transfer of leadership may take.
+    public var transferTimeout = Interval.seconds(2)
+    /// What this member accepts when it leads.
+    public var keyspace = Limits()
+
+    public init() {}
+}

@@ -1,0 +1,125 @@
+import Base
+import Consensus
+import Keyspace
+import struct Keyspace.Refusal
+
+/// A request's number: chosen by whoever hands it in, unique among those that are not answered yet.
+public struct RequestID: Hashable, Sendable, RawRepresentable {
+    public var rawValue: UInt64
+    @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable public init(_ rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// How fresh a read must be.
+public enum Freshness: Sendable, Equatable {
+    /// It sees every write that was acknowledged before it began (dissertation 6.4).
+    case linearizable
+    /// It sees what this member has applied.
+    case local
+}
+
+/// What a member is asked to do. Each request is answered exactly once.
+public struct Request: Sendable {
+    public var id: RequestID
+    /// From here on nobody waits for the answer; `.never` when the caller named no time.
+    public var deadline: Instant
+    public var body: Body
+
+    public enum Body: Sendable {
+        /// A client's write: `data` is its command's encoding, made once, with `Entry.headroom`.
+        case write(Bytes, version: UInt64)
+        /// A write that a follower passed on. Never passed on again.
+        case forwardedWrite(Bytes, version: UInt64)
+        /// A command that only reads, answered with its outcome.
+        case read(Command, Freshness)
+        /// A read too long for one answer: answered with a frozen keyspace.
+        case freeze(Freshness)
+        /// Entries of this member's own log, from its disk.
+        case log(from: Index, maxBytes: Int)
+        /// Hand leadership to this member, or to whoever is best (dissertation 3.10).
+        case transferLeadership(to: MemberID?)
+    }
+
+    public init(id: RequestID, deadline: Instant = .never, body: Body) {
+        self.id = id
+        self.deadline = deadline
+        self.body = body
+    }
+}
+
+/// What became of a request.
+public struct Answer: Sendable {
+    public var id: RequestID
+    public var result: Result
+
+    public enum Result: Sendable {
+        case outcome(Outcome)
+        case frozen(FrozenKeyspace)
+        /// Consecutive entries; empty at the end of the log. `commitIndex` as the member knew it.
+        case log([Entry], commitIndex: Index)
+        case leadershipTransferred
+        case failed(Failure)
+    }
+
+    public init(id: RequestID, result: Result) {
+        self.id = id
+        self.result = result
+    }
+}
+
+/// Why a request was not done, in the words of gRPC.
+public struct Failure: Error, Sendable, Equatable {
+    /// The numbers are gRPC's.
+    public enum Code: UInt8, Sendable {
+        case unknown = 2
+        case invalidArgument = 3
+        case deadlineExceeded = 4
+        case resourceExhausted = 8
+        case failedPrecondition = 9
+        case unavailable = 14
+    }
+
+    public var code: Code
+    public var message: String
+    /// Certain: nothing was applied, now or ever, and trying again is safe.
+    public var notApplied: Bool
+
+    public init(_ code: Code, _ message: String, notApplied: Bool) {
+        self.code = code
+        self.message = message
+        self.notApplied = notApplied
+    }
+
+    public init(_ refusal: Refusal) {
+        code =
+            switch refusal.code {
+            case .invalidArgument: .invalidArgument
+            case .resourceExhausted: .resourceExhausted
+            case .failedPrecondition: .failedPrecondition
+            }
+        message = refusal.message
+        notApplied = true
+    }
+
+    public static let noLeader = Failure(
+        .unavailable, "no leader is known: a majority of the members must be up and reach each other",
+        notApplied: true)
+    public static let notLeader = Failure(.unavailable, "this member does not lead", notApplied: true)
+    public static let stopping = Failure(.unavailable, "this member is shutting down", notApplied: true)
+    public static let leadershipLost = Failure(
+        .unknown, "leadership was lost after the write was sent: it may or may not be applied", notApplied: false)
+    public static let tooManyWaiting = Failure(
+        .resourceExhausted, "too many requests are in flight at this member: try again with fewer at a time",
+        notApplied: true)
+    public static let diskFull = Failure(
+        .resourceExhausted, "the leader's disk is full: reads go on, writes resume when space returns",
+        notApplied: true)
+    public static let tooLarge = Failure(
+        .resourceExhausted, "the request is larger than one log entry can be: send it in parts", notApplied: true)
+    public static let overtaken = Failure(
+        .unavailable, "another leader's entry took the place of this write, which is not applied: try again",
+        notApplied: true)
+    public static let transferTimedOut = Failure(
+        .deadlineExceeded, "the other member did not take over in time; the leader has not changed",
+        notApplied: true)
+}

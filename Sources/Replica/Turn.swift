@@ -1,0 +1,97 @@
+import Base
+import Consensus
+import Keyspace
+import Storage
+
+/// Everything that reached a member in one turn of its loop: the one input of `Replica.step`. The buffers are
+/// reused: `step` empties them.
+public struct Turn: Sendable {
+    public var now: Instant
+    /// Wall time in milliseconds since 1970: goes into entries, decides nothing.
+    public var wallMs: UInt64
+    /// Disk operations that ended, in order.
+    public var completions: [Completion] = []
+    /// From peers, in order of arrival.
+    public var messages: [Message] = []
+    /// Peers to which the stream broke.
+    public var unreachable: [MemberID] = []
+    /// What became of writes that this member passed on to the leader.
+    public var forwardResults: [ForwardResult] = []
+    public var requests: [Request] = []
+
+    public struct Completion: Sendable {
+        public var operation: UInt64
+        public var result: DiskResult
+        public init(operation: UInt64, result: DiskResult) {
+            self.operation = operation
+            self.result = result
+        }
+    }
+
+    public struct ForwardResult: Sendable {
+        public var id: RequestID
+        public var result: Result<Outcome, Failure>
+        public init(id: RequestID, result: Result<Outcome, Failure>) {
+            self.id = id
+            self.result = result
+        }
+    }
+
+    public init(now: Instant = .zero, wallMs: UInt64 = 0) {
+        self.now = now
+        self.wallMs = wallMs
+    }
+
+    /// Whether nothing has happened but time.
+    public var isEmpty: Bool {
+        requests.isEmpty && messages.isEmpty && completions.isEmpty && forwardResults.isEmpty && unreachable.isEmpty
+    }
+}
+
+/// What a member wants done after a turn, in the order in which it stands here. The buffers are reused: `step`
+/// appends, `removeAll` empties.
+public struct ReplicaEffects: Sendable {
+    /// May leave at once: what waits for the disk is held back inside until it may.
+    public var send: [Message] = []
+    public var operations: [DiskOperation] = []
+    /// Writes to pass on to the leader. What becomes of each comes back as a `Turn.ForwardResult`.
+    public var forwards: [Forward] = []
+    public var answers: [Answer] = []
+    /// What happened, for those who watch; filled only when `Replica.isWatched`.
+    public var events: [Event] = []
+    /// The member must stop, and its process with it.
+    public var failure: ReplicaFailure?
+
+    public struct Forward: Sendable {
+        public var id: RequestID
+        public var to: MemberID
+        public var deadline: Instant
+        public var version: UInt64
+        public var data: Bytes
+    }
+
+    public init() {}
+
+    public mutating func removeAll() {
+        send.removeAll(keepingCapacity: true)
+        operations.removeAll(keepingCapacity: true)
+        forwards.removeAll(keepingCapacity: true)
+        answers.removeAll(keepingCapacity: true)
+        events.removeAll(keepingCapacity: true)
+        failure = nil
+    }
+}
+
+/// Why a member cannot go on.
+public enum ReplicaFailure: Error, Sendable, CustomStringConvertible {
+    case storage(StorageFailure)
+    /// An entry that this program cannot apply, and must not skip.
+    case unapplicable(Keyspace.Failure)
+
+    public var description: String {
+        switch self {
+        case .storage(let failure): failure.description
+        case .unapplicable(let failure): "a committed entry cannot be applied: \(failure)"
+        }
+    }
+}
