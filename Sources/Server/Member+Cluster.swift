@@ -1,0 +1,112 @@
+import Base
+import Consensus
+import EventLoop
+import GRPC
+import LogFormat
+import Replica
+import Wire
+
+// The Cluster service (proto/swiftwater/v1/cluster.proto): of the member that is asked, whether or not there is a
+// leader; except for changes of the cluster, which are the leader's.
+extension Member {
+    func registerClusterService() {
+        server.register(MethodPath(Wire.Path.clusterStatus)) { [unowned self] call, message in
+            do throws(Wire.DecodeFailure) {
+                try codec.decodeStatusRequest(message)
+                call.reply(codec.encode(status()))
+            } catch {
+                call.fail(error)
+            }
+        }
+        server.register(MethodPath(Wire.Path.clusterRequestLog)) { [unowned self] call, message in
+            do throws(Wire.DecodeFailure) {
+                let request = try codec.decodeRequestLog(message)
+                LogStream(call: call, member: self, request: request).begin()
+            } catch {
+                call.fail(error)
+            }
+        }
+        server.register(MethodPath(Wire.Path.clusterTransferLeadership)) { [unowned self] call, message in
+            do throws(Wire.DecodeFailure) {
+                transferLeadership(call, try codec.decodeChange(message))
+            } catch {
+                call.fail(error)
+            }
+        }
+        for path in [Wire.Path.clusterAddServer, Wire.Path.clusterRemoveServer, Wire.Path.clusterOpenSession] {
+            server.register(MethodPath(path)) { call, _ in
+                call.fail(
+                    Status(.unimplemented, "this version of the server cannot do that yet"), trailers: .notApplied)
+            }
+        }
+    }
+
+    func status() -> Wire.Status {
+        let view = replica.view
+        let leader = view.leader.flatMap { view.configuration[$0] }
+        var status = Wire.Status()
+        status.role =
+            switch view.role {
+            case .follower: view.configuration[view.id]?.isVoter == true ? .follower : .learner
+            case .preCandidate: .preCandidate
+            case .candidate: .candidate
+            case .leader: .leader
+            }
+        status.term = view.term
+        status.leader = leader?.name ?? ""
+        status.leaderAddress = leader?.address ?? ""
+        status.firstLogIndex = view.lastIndex == 0 ? 0 : replica.firstIndex
+        status.lastLogIndex = view.lastIndex
+        status.commitIndex = view.commitIndex
+        status.appliedIndex = replica.appliedIndex
+        status.revision = replica.revision
+        status.members = view.configuration.members
+        status.version = softwareVersion
+        status.uptimeMs = (loop.now - startedAt).nanoseconds / 1_000_000
+        status.name = identity.name
+        status.memberID = identity.member
+        status.clusterID = cluster
+        status.address = address
+        return status
+    }
+
+    private func transferLeadership(_ call: ServerCall, _ request: Wire.ChangeRequest) {
+        let view = replica.view
+        guard view.role == .leader else {
+            return call.reply(codec.encode(changeResponse(.notLeader)))
+        }
+        var target: MemberID?
+        if !request.name.isEmpty {
+            guard let member = view.configuration[name: request.name] else {
+                return call.fail(
+                    Failure(.invalidArgument, "'\(request.name)' is no member of this cluster", notApplied: true))
+            }
+            guard request.address.isEmpty || request.address == member.address else {
+                return call.fail(
+                    Failure(
+                        .invalidArgument, "'\(member.name)' is at \(member.address), not at \(request.address)",
+                        notApplied: true))
+            }
+            guard member.id != view.id else { return call.reply(codec.encode(changeResponse(.ok))) }
+            target = member.id
+        }
+        ask(.transferLeadership(to: target), deadline: call.deadline, for: .transfer(call))
+    }
+
+    func reply(toTransfer call: ServerCall, _ result: Answer.Result) {
+        switch result {
+        case .leadershipTransferred: call.reply(codec.encode(changeResponse(.ok)))
+        case .failed(let failure) where failure.code == .deadlineExceeded:
+            call.reply(codec.encode(changeResponse(.timeout)))
+        case .failed(let failure): call.fail(failure)
+        case .outcome, .frozen, .log: preconditionFailure("a transfer got the answer to another kind of request")
+        }
+    }
+
+    private func changeResponse(_ status: Wire.ChangeStatus) -> Wire.ChangeResponse {
+        let view = replica.view
+        return Wire.ChangeResponse(
+            status: status, leaderHint: view.leader.flatMap { view.configuration[$0]?.address } ?? "",
+            configuration: Wire.LoggedConfiguration(view.configuration, index: view.configurationIndex))
+    }
+}

@@ -1,0 +1,45 @@
+import Base
+import Consensus
+import Logging
+import Replica
+
+// What the member's log says: the events that an operator wants to read about. Those that happen for every message are
+// for the dashboard and the simulator.
+extension Member {
+    func note(_ event: Event) {
+        switch event {
+        case .electionTimedOut:
+            log.info("no leader was heard within the election timeout")
+        case .preCampaign(let term):
+            log.info("asking whether an election could be won", metadata: ["term": "\(term)"])
+        case .campaign(let term, let transfer):
+            log.info("campaigning", metadata: ["term": "\(term)", "transfer": "\(transfer)"])
+        case .becameLeader(let term):
+            log.notice("became leader", metadata: ["term": "\(term)"])
+        case .becameFollower(let term, let leader):
+            log.info("following \(leader.map(name(of:)) ?? "nobody yet")", metadata: ["term": "\(term)"])
+        case .steppedDown(let term, let reason):
+            log.notice("stepped down: \(reason.rawValue)", metadata: ["term": "\(term)"])
+        case .truncated(let from):
+            log.info("entries that no majority had are replaced", metadata: ["from": "\(from)"])
+        case .transferStarted(let to):
+            log.info("handing leadership to \(name(of: to))")
+        case .ignored(let from, let kind, let reason) where reason.isWorthALine:
+            log.warning("a \(kind.rawValue) from \(name(of: from)) was ignored: \(reason.rawValue)")
+        default:
+            log.trace("\(event)")
+        }
+    }
+
+    func name(of id: MemberID) -> String { replica.view.configuration[id]?.name ?? "member \(id)" }
+}
+
+extension IgnoreReason {
+    /// Old messages are everyday; these tell of a mistake in the set-up, or worse.
+    fileprivate var isWorthALine: Bool {
+        switch self {
+        case .wrongCluster, .wrongGroup, .notForMe, .fromMyself, .malformed, .secondLeader: true
+        case .staleTerm, .notAMember, .notExpected, .hasLeader: false
+        }
+    }
+}

@@ -1,0 +1,194 @@
+import Base
+import Consensus
+public import EventLoop
+import GRPC
+import LogFormat
+import Logging
+import Replica
+import Storage
+import Wire
+
+/// One running member: a thin shell around `Replica`. It feeds it turns, obeys its effects, runs its disk operations,
+/// and speaks for it over gRPC, all on the thread of one loop.
+///
+/// It is an actor whose executor is that loop. Callbacks of sockets and timers are made inside it and run on the loop's
+/// thread, so that nothing on a request's way hops or suspends (house law: run to completion).
+public actor Member {
+    public nonisolated let loop: Loop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    let options: MemberOptions
+    let log: Logger
+    let directory: RealDirectory
+    let identity: Identity
+    let cluster: ClusterID
+    /// HOST:PORT as others reach this member.
+    let address: String
+    let startedAt: Instant
+
+    let server: GRPCServer
+    let codec = Wire.Codec()
+    var replica: Replica
+    var disk: DiskRunner!
+
+    /// What has come in since the last turn.
+    var turn = Turn()
+    var effects = ReplicaEffects()
+    var calls = PendingCalls()
+    var timer: EventLoop.Timer!
+    var armedFor = Instant.never
+
+    var peers: [MemberID: Peer] = [:]
+    /// The configuration that `peers` was made from.
+    var peersIndex: Index?
+    /// The streams by which leaders send us entries, and by which the answers go back.
+    var leaderStreams: [MemberID: ServerCall] = [:]
+    /// Votes asked for and not answered.
+    var voteCalls: [MemberID: ServerCall] = [:]
+    /// Read indexes asked for and not answered, with the number that the follower gave them.
+    var readIndexCalls: [MemberID: (requestID: UInt64, call: ServerCall)] = [:]
+    /// Who led when writes were last passed on: when it changes, what is on its way there is given up.
+    var lastLeader: MemberID?
+
+    /// Between members: a batch of 1 MiB, the largest entry, and what is around them.
+    static let maxPeerMessageBytes = 10 << 20
+    /// From clients.
+    static let maxClientMessageBytes = 5 << 20
+
+    var isStopping = false
+    var onFailure: (@Sendable (ReplicaFailure) -> Void)?
+
+    init(_ started: consuming StartedMember, options: MemberOptions, log: Logger) {
+        loop = started.loop
+        self.options = options
+        self.log = log
+        directory = started.directory
+        identity = started.identity
+        cluster = started.identity.cluster
+        address = started.address
+        server = started.server
+        startedAt = started.loop.now
+        replica = started.replica
+    }
+
+    /// Begins to serve. `onFailure` is called once when the member cannot go on: the process must then end at once,
+    /// without syncing anything again.
+    func run(onFailure: @escaping @Sendable (ReplicaFailure) -> Void) {
+        self.onFailure = onFailure
+        disk = DiskRunner(loop, directory: directory) { [unowned self] completions in
+            turn.completions.append(contentsOf: completions)
+        }
+        timer = EventLoop.Timer(loop) { [unowned self] in armedFor = .never }
+        replica.isWatched = log.logLevel <= .info
+        registerKeyValueService()
+        registerClusterService()
+        registerRaftService()
+        connectPeers()
+        loop.onTurnEnd(.work) { [unowned self] in takeTurn() }
+    }
+
+    // MARK: The turn
+
+    /// Once in each turn of the loop, before the answers of the turn are written to their sockets.
+    private func takeTurn() {
+        let now = loop.now
+        guard !turn.isEmpty || now >= replica.deadline else { return arm() }
+        turn.now = now
+        turn.wallMs = wallMilliseconds()
+        replica.step(&turn, into: &effects)
+        obey()
+        effects.removeAll()
+        arm()
+    }
+
+    private func obey() {
+        if let failure = effects.failure {
+            let onFailure = onFailure
+            self.onFailure = nil
+            onFailure?(failure)
+            return
+        }
+        for message in effects.send { send(message) }
+        for operation in effects.operations { disk.run(operation) }
+        if replica.leader != lastLeader { leaderChanged() }
+        if !effects.forwards.isEmpty { passOn(effects.forwards) }
+        for answer in effects.answers { give(answer) }
+        for event in effects.events { note(event) }
+        connectPeers()
+    }
+
+    /// One timer for all of the replica's times. Its deadline mostly moves away: the timer is left as it is then, and
+    /// finds nothing to do when it fires.
+    private func arm() {
+        let deadline = replica.deadline
+        guard deadline < armedFor else { return }
+        armedFor = deadline
+        timer.start(at: deadline)
+    }
+
+    private func leaderChanged() {
+        if let lastLeader, lastLeader != identity.member { peers[lastLeader]?.giveUpForwards() }
+        lastLeader = replica.leader
+    }
+
+    /// Hands a request to the next turn.
+    func ask(_ body: Request.Body, deadline: Instant?, for waiter: PendingCalls.Waiter) {
+        let id = calls.add(waiter)
+        turn.requests.append(Request(id: id, deadline: deadline ?? .never, body: body))
+    }
+
+    private func give(_ answer: Answer) {
+        switch calls.take(answer.id) {
+        case .unary(let call): reply(to: call, answer.result)
+        case .forwarded(let batch, let proposal): reply(to: batch, proposal, answer.result)
+        case .keys(let stream): stream.receive(answer.result)
+        case .log(let stream): stream.receive(answer.result, codec: codec)
+        case .transfer(let call): reply(toTransfer: call, answer.result)
+        case .none: break
+        }
+    }
+
+    /// HOST:PORT as others reach this member.
+    public var servedAddress: String { address }
+
+    // MARK: The end
+
+    /// Hands leadership over, answers what is in flight, closes. At most about four seconds.
+    public func stop() async {
+        guard !isStopping else { return }
+        isStopping = true
+        log.info("shutting down")
+        await handOver()
+        await withCheckedContinuation { continuation in
+            server.shutdown(grace: .seconds(2)) { continuation.resume() }
+        }
+        for peer in peers.values { peer.close() }
+        peers = [:]
+        timer.close()
+        disk.stop()
+        log.info("stopped")
+    }
+
+    /// Gives leadership to whoever is best, so that writers wait milliseconds and not an election timeout.
+    private func handOver() async {
+        guard replica.role == .leader, replica.view.transferCandidate != nil else { return }
+        let started = loop.now
+        turn.requests.append(Request(id: calls.add(.none), body: .transferLeadership(to: nil)))
+        while replica.role == .leader, loop.now - started < .seconds(1) {
+            await pause(.milliseconds(5))
+        }
+        // What was passed on to the new leader comes back first.
+        while calls.count > 0, loop.now - started < .seconds(2) { await pause(.milliseconds(5)) }
+    }
+
+    private func pause(_ interval: Interval) async {
+        await withCheckedContinuation { continuation in
+            var timer: EventLoop.Timer?
+            timer = EventLoop.Timer(loop) {
+                timer?.close()
+                continuation.resume()
+            }
+            timer?.start(after: interval)
+        }
+    }
+}

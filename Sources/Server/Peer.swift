@@ -1,0 +1,238 @@
+import Base
+import Consensus
+import EventLoop
+import GRPC
+import LogFormat
+import Logging
+import Replica
+import Wire
+
+/// Another member, as this one speaks to it: one connection, opened with Hello, then a stream of AppendEntries and
+/// single calls beside it. Nothing is repeated here: what gets lost, Raft sends again.
+///
+/// Confined to the member's loop.
+final class Peer: @unchecked Sendable {
+    let id: MemberID
+    let address: String
+    private let name: String
+    private unowned let member: Member
+    private let channel: Channel
+    private var greeting: CallHandle?
+    private var stream: ClientStream?
+    /// The peer has answered Hello on this connection, and is who it should be.
+    private var isGreeted = false
+    /// Writes on their way to the peer as leader, by number of the call.
+    private var forwards: [UInt64: (ids: [RequestID], call: CallHandle)] = [:]
+    private var lastForward: UInt64 = 0
+    private var isClosed = false
+    /// What the log said last, so that it is not said again with every attempt.
+    private var lastComplaint = ""
+
+    /// How long the answer to a Hello may take.
+    static let helloTimeout = Interval.seconds(2)
+
+    init(_ peer: Configuration.Member, of member: isolated Member) {
+        id = peer.id
+        name = peer.name
+        address = peer.address
+        self.member = member
+        let target = HostPort(peer.address) ?? HostPort(host: peer.address, port: 0)
+        channel = Channel(loop: member.loop, host: target.host, port: target.port, options: Self.options(member))
+        channel.onStateChange = { [unowned self] state in stateChanged(state) }
+        channel.connect()
+    }
+
+    static func options(_ member: isolated Member) -> ChannelOptions {
+        var options = ChannelOptions()
+        options.staysConnected = true
+        options.maxBackoff = .milliseconds(500)
+        options.connectTimeout = .seconds(1)
+        options.keepaliveWithoutCalls = true
+        options.keepaliveInterval = .seconds(2)
+        options.keepaliveTimeout = .seconds(2)
+        options.maxMessageBytes = Member.maxPeerMessageBytes
+        options.userAgent = "swiftwaterd"
+        options.seed = member.identity.member.rawValue
+        return options
+    }
+
+    func close() {
+        isClosed = true
+        stream = nil
+        channel.onStateChange = nil
+        channel.close()
+    }
+
+    // MARK: The connection
+
+    private func stateChanged(_ state: Channel.State) {
+        switch state {
+        case .ready: member.assumeIsolated { greet($0) }
+        case .idle, .connecting, .transientFailure, .closed: member.assumeIsolated { lost($0) }
+        }
+    }
+
+    private func greet(_ member: isolated Member) {
+        isGreeted = false
+        let hello = member.codec.encode(member.hello(to: id))
+        greeting = channel.unary(.hello, message: hello, timeout: Self.helloTimeout) { [unowned self] result in
+            self.member.assumeIsolated { greeted(result, $0) }
+        }
+    }
+
+    private func greeted(_ result: UnaryResult, _ member: isolated Member) {
+        guard !isClosed else { return }
+        guard result.status.isOK else { return complain("does not greet: \(result.status)", member) }
+        do throws(Wire.DecodeFailure) {
+            let hello = try result.message.withSpan { span throws(Wire.DecodeFailure) in
+                try member.codec.decodeHello(span)
+            }
+            guard hello.from == id else {
+                return complain("is member \(hello.from), not \(id): its disk was replaced", member)
+            }
+            guard hello.cluster == member.cluster else {
+                return complain(
+                    hello.cluster == 0 ? "has not met the others yet" : "belongs to cluster \(hello.cluster)", member)
+            }
+            guard hello.protocolVersions.contains(Wire.Hello.protocolVersion) else {
+                return complain("speaks none of our protocol versions", member)
+            }
+        } catch {
+            return complain("greets unreadably: \(error.message)", member)
+        }
+        isGreeted = true
+        lastComplaint = ""
+        member.log.info("connected to \(name)", metadata: ["address": "\(address)"])
+        openStream(member)
+    }
+
+    /// Says what is wrong, and greets again a little later: the other side may only need time.
+    private func complain(_ text: String, _ member: isolated Member) {
+        if text != lastComplaint { member.log.warning("\(name) at \(address) \(text)") }
+        lastComplaint = text
+        let timer = OneShot(member.loop)
+        timer.start(after: .milliseconds(200)) { [weak self] in
+            guard let self, !isClosed, !isGreeted, channel.state == .ready else { return }
+            self.member.assumeIsolated { greet($0) }
+        }
+    }
+
+    private func openStream(_ member: isolated Member) {
+        let stream = channel.stream(.appendEntries)
+        self.stream = stream
+        stream.onMessage = { [unowned self] span in self.member.assumeIsolated { received(span, $0) } }
+        stream.onEnd = { [unowned self, unowned stream] status, _ in
+            guard self.stream === stream else { return }
+            self.stream = nil
+            self.member.assumeIsolated { member in
+                member.turn.unreachable.append(id)
+                if isGreeted { complain("ended the stream of entries: \(status)", member) }
+                isGreeted = false
+            }
+        }
+    }
+
+    private func received(_ span: RawSpan, _ member: isolated Member) {
+        do throws(Wire.DecodeFailure) {
+            member.turn.messages.append(try member.codec.decodeAppendEntriesReply(span))
+        } catch {
+            member.log.warning("\(name) sent an unreadable answer: \(error.message)")
+            stream?.cancel()
+        }
+    }
+
+    private func lost(_ member: isolated Member) {
+        guard isGreeted || stream != nil else { return }
+        isGreeted = false
+        stream = nil
+        member.turn.unreachable.append(id)
+        if !isClosed { member.log.info("lost the connection to \(name)", metadata: ["address": "\(address)"]) }
+    }
+
+    // MARK: Messages
+
+    /// Sends AppendEntries; drops it when there is no stream, as a network might.
+    func sendEntries(_ message: Message) {
+        guard let stream else { return }
+        member.assumeIsolated { stream.send($0.codec.encode(message)) }
+    }
+
+    /// Sends a message that has one answer, and hands the answer to the next turn.
+    func ask(_ message: Message) {
+        guard isGreeted else { return }
+        let (request, timeout) = member.assumeIsolated {
+            ($0.codec.encode(message), $0.options.parameters.electionTimeout.upperBound)
+        }
+        channel.unary(.path(of: message.body), message: request, timeout: timeout) { [unowned self] result in
+            guard result.status.isOK, !isClosed else { return }
+            member.assumeIsolated { answered(message, result.message, $0) }
+        }
+    }
+
+    private func answered(_ question: Message, _ answer: Bytes, _ member: isolated Member) {
+        do throws(Wire.DecodeFailure) {
+            try answer.withSpan { span throws(Wire.DecodeFailure) in
+                switch question.body {
+                case .requestVote: member.turn.messages.append(try member.codec.decodeRequestVoteReply(span))
+                case .readIndex: member.turn.messages.append(try member.codec.decodeReadIndexReply(span))
+                case .timeoutNow: _ = try member.codec.decodeTimeoutNowResponse(span)
+                case .appendEntries, .appendEntriesReply, .requestVoteReply, .readIndexReply:
+                    preconditionFailure("this message is not sent as a call")
+                }
+            }
+        } catch {
+            member.log.warning("\(name) sent an unreadable answer: \(error.message)")
+        }
+    }
+
+    // MARK: Writes on their way to the leader
+
+    func propose(_ batch: ArraySlice<ReplicaEffects.Forward>) {
+        lastForward += 1
+        let number = lastForward
+        let ids = batch.map(\.id)
+        let request = member.assumeIsolated { member in
+            let now = member.loop.now
+            let proposals = batch.map { forward in
+                Wire.Proposal(
+                    id: forward.id.rawValue, deadlineLeft: forward.deadline == .never ? nil : forward.deadline - now,
+                    version: forward.version, command: forward.data)
+            }
+            return member.codec.encode(Wire.ProposeRequest(header: member.header(to: id), proposals: proposals))
+        }
+        let call = channel.unary(.propose, message: request) { [unowned self] result in
+            guard forwards.removeValue(forKey: number) != nil else { return }
+            member.assumeIsolated { proposed(ids, result, $0) }
+        }
+        forwards[number] = (ids, call)
+    }
+
+    private func proposed(_ ids: [RequestID], _ result: UnaryResult, _ member: isolated Member) {
+        guard result.status.isOK else {
+            let isSafe = result.neverSent || result.trailers[Metadata.notAppliedName] == "1"
+            let failure = isSafe ? Failure.notLeader : .leaderSilent
+            for id in ids { member.forwardFailed(id, failure) }
+            return
+        }
+        do throws(Wire.DecodeFailure) {
+            let response = try result.message.withSpan { span throws(Wire.DecodeFailure) in
+                try member.codec.decodeProposeResponse(span)
+            }
+            member.receive(response, for: ids)
+        } catch {
+            for id in ids { member.forwardFailed(id, .answerUnreadable) }
+        }
+    }
+
+    /// Another member leads now: what this one was asked to write may be written or not, and its answer may never come.
+    func giveUpForwards() {
+        let pending = forwards.sorted { $0.key < $1.key }
+        forwards = [:]
+        for (_, forward) in pending {
+            forward.call.cancel()
+            member.assumeIsolated { member in
+                for id in forward.ids { member.forwardFailed(id, .leaderSilent) }
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+import Base
+import Consensus
+public import EventLoop
+import GRPC
+import Keyspace
+import LogFormat
+public import Logging
+import Replica
+import Storage
+import Wire
+
+/// From flags to a running member: finds out who the disk says it is, listens, meets the others when the cluster is new,
+/// and hands everything to a `Member`.
+public actor Startup {
+    public nonisolated let loop: Loop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    private let options: MemberOptions
+    private let log: Logger
+
+    public init(loop: Loop, options: MemberOptions, log: Logger) {
+        self.loop = loop
+        self.options = options
+        self.log = log
+    }
+
+    /// Starts the member. `onFailure` is called at most once, on the loop's thread, when it cannot go on: the process
+    /// must then end at once.
+    public func start(onFailure: @escaping @Sendable (ReplicaFailure) -> Void) async throws(StartFailure) -> Member {
+        try options.validate()
+        let directory = try open(options.dataDirectory)
+        var recovered = try recover(directory)
+        let server = GRPCServer(loop: loop, options: serverOptions())
+        let address = try listen(server, recovered)
+        registerEarlyService(server, recovered.identity, address)
+        if recovered.bootstrap == nil {
+            let configuration = try await meet(recovered.identity, address)
+            recovered = try remember(configuration, in: directory, recovered)
+        }
+        for path in Wire.Path.all { server.withdraw(MethodPath(path)) }
+        let replica = makeReplica(recovered)
+        let started = StartedMember(
+            loop: loop, directory: directory, identity: recovered.identity, address: address.description,
+            server: server, replica: replica)
+        let member = Member(started, options: options, log: log)
+        await member.run(onFailure: onFailure)
+        return member
+    }
+
+    // MARK: Who the disk says it is
+
+    private func open(_ path: String) throws(StartFailure) -> RealDirectory {
+        do {
+            return try RealDirectory(path: path)
+        } catch {
+            throw .directory(error)
+        }
+    }
+
+    @discardableResult
+    private func run(_ operation: DiskOperation, in directory: RealDirectory) throws(StartFailure) -> DiskResult {
+        let result = directory.executor.run(operation)
+        if case .failed(let error) = result { throw .disk(error) }
+        return result
+    }
+
+    private func recover(_ directory: RealDirectory) throws(StartFailure) -> Recovered {
+        switch try read(directory) {
+        case .member(let recovered):
+            if let name = options.name, name != recovered.identity.name {
+                throw .usage(
+                    """
+                    the data directory \(options.dataDirectory) belongs to '\(recovered.identity.name)', not to '\(name)': \
+                    a member keeps its name
+                    """)
+            }
+            if let cut = recovered.cut {
+                log.notice("the end of the log was never acknowledged and is cut", metadata: ["at": "\(cut.file.name):\(cut.offset)"])
+            }
+            log.info(
+                "found \(recovered.identity.name) in \(options.dataDirectory)",
+                metadata: ["last_index": "\(recovered.lastIndex)", "term": "\(recovered.hardState.term)"])
+            return recovered
+        case .blank:
+            let identity = Identity(member: MemberID(UInt64.random(in: 1 ... .max)), name: options.name ?? "n1")
+            try run(Storage.format(identity), in: directory)
+            guard case .member(let recovered) = try read(directory) else {
+                preconditionFailure("a directory that was just made a member's is none")
+            }
+            log.info("new member \(identity.name) in \(options.dataDirectory)", metadata: ["id": "\(identity.member)"])
+            return recovered
+        }
+    }
+
+    private func read(_ directory: RealDirectory) throws(StartFailure) -> Recovery {
+        do {
+            return try Storage.recover(from: directory)
+        } catch {
+            throw .recovery(error)
+        }
+    }
+
+    /// Syncs the first configuration, before anything else is said in its name.
+    private func remember(
+        _ configuration: Configuration, in directory: RealDirectory, _ recovered: Recovered
+    ) throws(StartFailure) -> Recovered {
+        var identity = recovered.identity
+        identity.cluster = configuration.clusterID
+        identity.configuration = configuration.encode()
+        var storage = Storage(recovered)
+        storage.write(token: 1, identity: identity)
+        var operations: [DiskOperation] = []
+        var events: [StorageEvent] = []
+        repeat {
+            operations.removeAll()
+            storage.nextOperations(into: &operations)
+            for operation in operations {
+                let result = try run(operation, in: directory)
+                storage.completed(operation.id, result, now: loop.now, into: &events)
+            }
+        } while !operations.isEmpty
+        guard case .member(let recovered) = try read(directory), recovered.bootstrap != nil else {
+            preconditionFailure("the first configuration was synced and is not there")
+        }
+        log.info(
+            "the cluster is complete: \(configuration.members.map(\.name).sorted().joined(separator: ", "))",
+            metadata: ["cluster": "\(identity.cluster)"])
+        return recovered
+    }
+
+    // MARK: The others
+
+    private func listen(_ server: GRPCServer, _ recovered: Recovered) throws(StartFailure) -> HostPort {
+        let port: UInt16
+        do {
+            port = try server.listen(host: options.listen.host, port: options.listen.port)
+        } catch {
+            throw .cannotListen(error)
+        }
+        let known = recovered.bootstrap?[recovered.identity.member]?.address
+        let listed = options.initialCluster.first { $0.name == recovered.identity.name }?.address
+        return known.flatMap { HostPort($0) } ?? listed ?? options.advertise
+            ?? HostPort(host: options.listen.host, port: port)
+    }
+
+    private func serverOptions() -> ServerOptions {
+        var server = ServerOptions()
+        server.maxMessageBytes = Member.maxPeerMessageBytes
+        let log = log
+        server.onEvent = { event in
+            switch event.kind {
+            case .opened, .closed: log.debug("\(event)")
+            case .dropped, .refused, .connectFailed: log.warning("\(event)")
+            }
+        }
+        return server
+    }
+
+    /// What is served before the member knows its cluster: who it is, and that everything else must wait.
+    private func registerEarlyService(_ server: GRPCServer, _ identity: Identity, _ address: HostPort) {
+        let codec = Wire.Codec()
+        let own = hello(identity, address)
+        for path in Wire.Path.all {
+            guard path == Wire.Path.raftHello else {
+                server.register(MethodPath(path)) { call, _ in call.fail(.notMet) }
+                continue
+            }
+            server.register(MethodPath(path)) { call, span in
+                do throws(Wire.DecodeFailure) {
+                    var answer = own
+                    answer.to = try codec.decodeHello(span).from
+                    call.reply(codec.encode(answer))
+                } catch {
+                    call.fail(error)
+                }
+            }
+        }
+    }
+
+    private func hello(_ identity: Identity, _ address: HostPort) -> Wire.Hello {
+        Wire.Hello(
+            cluster: identity.cluster, from: identity.member, to: 0, name: identity.name,
+            address: address.description, configuration: nil, version: softwareVersion)
+    }
+
+    private func meet(_ identity: Identity, _ address: HostPort) async throws(StartFailure) -> Configuration {
+        let named = options.initialCluster.isEmpty
+            ? [NamedAddress(name: identity.name, address: address)] : options.initialCluster
+        let meeting = Meeting(loop: loop, identity: identity, named: named, own: hello(identity, address), log: log)
+        return try await meeting.meet()
+    }
+
+    // MARK: The member
+
+    private func makeReplica(_ recovered: Recovered) -> Replica {
+        let first = PlacedConfiguration(index: 0, configuration: recovered.bootstrap ?? Configuration(members: []))
+        let restored = RestoredState(
+            identity: recovered.identity.member, cluster: recovered.identity.cluster,
+            seed: .random(in: .min ... .max), now: loop.now, hardState: recovered.hardState,
+            log: LogShape(recovered), tail: recovered.tail,
+            configurations: [first] + recovered.configurations.map {
+                PlacedConfiguration(index: $0.index, configuration: $0.configuration)
+            })
+        var limits = options.replicaLimits
+        limits.keyspace.valueSize = options.maxValueSize
+        return Replica(
+            raft: Raft(restored, parameters: options.parameters), firstIndex: recovered.firstIndex,
+            storage: Storage(recovered), limits: limits, now: loop.now)
+    }
+}
+
+/// What `Startup` hands to `Member`, which lives on the same loop.
+struct StartedMember: ~Copyable, @unchecked Sendable {
+    let loop: Loop
+    let directory: RealDirectory
+    let identity: Identity
+    let address: String
+    let server: GRPCServer
+    var replica: Replica
+}
+
+extension Failure {
+    static let notMet = Failure(
+        .unavailable, "this member has not met all members of its new cluster yet", notApplied: true)
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Base
+import Logging
+import Server
+
+/// `swiftwaterd`: one Raft member.
+@main
+struct Command: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "swiftwaterd",
+        abstract: "One member of a Swiftwater cluster: a replicated, durable key/value store.",
+        discussion: """
+            Without flags it is a cluster of one on 127.0.0.1:7401, with its data in ./swiftwater-data.
+
+            Three members, each on a machine or a port of its own:
+
+              swiftwaterd --name n1 --data-dir d1 --listen 127.0.0.1:7401 --initial-cluster \\
+                n1=127.0.0.1:7401,n2=127.0.0.1:7402,n3=127.0.0.1:7403
+
+            and the same with n2 and n3. A member that has started once is who its data directory says it is: \
+            --initial-cluster is then ignored.
+
+            Exit codes: 0 stopped in order; 64 wrong usage; 65 the data directory is damaged, of a newer format, or \
+            another member's; 69 the address or the directory is in use; 74 the disk failed.
+            """,
+        version: softwareVersion)
+
+    @Option(help: "This member's name, unique in its cluster. Default: the one on its disk, or n1.")
+    var name: String?
+
+    @Option(help: "Where it keeps its log. Made when it is missing.")
+    var dataDir = "swiftwater-data"
+
+    @Option(help: ArgumentHelp("Where it serves clients and members alike.", valueName: "host:port"))
+    var listen = HostPort(host: "127.0.0.1", port: 7401)
+
+    @Option(help: ArgumentHelp("How others reach it, when that differs.", valueName: "host:port"))
+    var advertise: HostPort?
+
+    @Option(help: ArgumentHelp("All members that a new cluster starts with.", valueName: "name=host:port,…"))
+    var initialCluster: MemberList?
+
+    @Option(help: ArgumentHelp("The largest value it accepts as leader: bytes, or with KiB or MiB.", valueName: "size"))
+    var maxValueSize = ByteSize(bytes: 1 << 20)
+
+    @Option(help: ArgumentHelp("How often a leader is heard, such as 50ms.", valueName: "time"))
+    var heartbeat = Duration(interval: .milliseconds(50))
+
+    @Option(
+        help: ArgumentHelp("The shortest silence after which a member campaigns, such as 200ms.", valueName: "time"))
+    var electionTimeout = Duration(interval: .milliseconds(200))
+
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+    var logLevel = Logger.Level.info
+
+    func run() throws {
+        var options = MemberOptions()
+        options.name = name
+        options.dataDirectory = dataDir
+        options.listen = listen
+        options.advertise = advertise
+        options.initialCluster = initialCluster?.members ?? []
+        options.maxValueSize = maxValueSize.bytes
+        options.heartbeatInterval = heartbeat.interval
+        options.electionTimeout = electionTimeout.interval
+        try Process.run(options, logLevel: logLevel)
+    }
+}

@@ -1,0 +1,80 @@
+import Base
+import EventLoop
+import Glibc
+import Logging
+import Server
+
+/// The life of the process: one loop on a thread of its own, signals, and the exit code that says how it ended.
+enum Process {
+    static func run(_ options: MemberOptions, logLevel: Logger.Level) throws {
+        var log = Logger(label: options.name ?? "swiftwaterd", factory: { StreamLogHandler.standardError(label: $0) })
+        log.logLevel = logLevel
+        raiseOpenFileLimit()
+        let thread = LoopThread(name: "member")
+        thread.start()
+        let life = Life(thread: thread, options: options, log: log)
+        Task { await life.begin() }
+        // The main thread has nothing else to do: whoever ends the process calls exit.
+        while true { pause() }
+    }
+}
+
+/// Starts the member, and stops it when a signal says so.
+actor Life {
+    nonisolated let loop: Loop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    private let options: MemberOptions
+    private let log: Logger
+    private var signals: [SignalWatcher] = []
+    private var member: Member?
+    private var isStopping = false
+
+    /// The contract: a signal ends the process within five seconds, come what may.
+    static let patience = Interval.milliseconds(4_500)
+
+    init(thread: LoopThread, options: MemberOptions, log: Logger) {
+        loop = thread.loop
+        self.options = options
+        self.log = log
+    }
+
+    func begin() async {
+        signals = [SIGTERM, SIGINT].map { signal in
+            SignalWatcher(loop, signal: signal) { [unowned self] in stopRequested() }
+        }
+        let log = log
+        do throws(StartFailure) {
+            let startup = Startup(loop: loop, options: options, log: log)
+            let member = try await startup.start { failure in
+                // An fsync that failed must not be tried again, by anybody: the process ends here and now.
+                log.critical("\(failure)")
+                _exit(failure.exitCode)
+            }
+            self.member = member
+            let address = await member.servedAddress
+            log.notice("serving", metadata: ["address": "\(address)"])
+            if isStopping { await stop(member) }
+        } catch {
+            log.critical("\(error)")
+            exit(error.exitCode)
+        }
+    }
+
+    private func stopRequested() {
+        guard !isStopping else { return }
+        isStopping = true
+        let timer = EventLoop.Timer(loop) { [log] in
+            log.error("stopping took too long; what was acknowledged is on disk")
+            exit(0)
+        }
+        timer.start(after: Self.patience)
+        guard let member else { exit(0) }
+        Task { await stop(member) }
+    }
+
+    private func stop(_ member: Member) async {
+        await member.stop()
+        exit(0)
+    }
+}
