@@ -59,7 +59,6 @@ public struct ByteReader {
             number |= UInt64(byte & 0x7f) << shift
             if byte < 0x80 { return number }
             shift += 7
-            if shift > 63 { throw .varintTooLong(at: first) }
         }
     }
 

@@ -51,8 +51,9 @@ public struct Instant: Hashable, Comparable, Sendable {
     public var nanoseconds: UInt64
     @inlinable public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
     @inlinable public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
+    /// Never past `never`, which stays what it is.
     @inlinable public static func + (a: Instant, b: Interval) -> Instant {
-        Instant(nanoseconds: a.nanoseconds &+ b.nanoseconds)
+        Instant(nanoseconds: saturatingSum(a.nanoseconds, b.nanoseconds))
     }
     /// The time from `b` to `a`; zero when `b` is the later one.
     @inlinable public static func - (a: Instant, b: Instant) -> Interval {
@@ -63,20 +64,31 @@ public struct Instant: Hashable, Comparable, Sendable {
     public static let never = Instant(nanoseconds: .max)
 }
 
-/// A length of time, never negative, in nanoseconds.
+/// A length of time, never negative, in nanoseconds. What is too long to be counted is as long as can be: a peer
+/// may ask for a deadline in ten thousand years.
 public struct Interval: Hashable, Comparable, Sendable {
     public var nanoseconds: UInt64
     @inlinable public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
     @inlinable public static func < (a: Interval, b: Interval) -> Bool { a.nanoseconds < b.nanoseconds }
-    @inlinable public static func microseconds(_ n: UInt64) -> Interval { Interval(nanoseconds: n * 1_000) }
-    @inlinable public static func milliseconds(_ n: UInt64) -> Interval { Interval(nanoseconds: n * 1_000_000) }
-    @inlinable public static func seconds(_ n: UInt64) -> Interval { Interval(nanoseconds: n * 1_000_000_000) }
+    @inlinable init(_ count: UInt64, times nanoseconds: UInt64) {
+        let (product, overflow) = count.multipliedReportingOverflow(by: nanoseconds)
+        self.nanoseconds = overflow ? .max : product
+    }
+    @inlinable public static func microseconds(_ n: UInt64) -> Interval { Interval(n, times: 1_000) }
+    @inlinable public static func milliseconds(_ n: UInt64) -> Interval { Interval(n, times: 1_000_000) }
+    @inlinable public static func seconds(_ n: UInt64) -> Interval { Interval(n, times: 1_000_000_000) }
     @inlinable public static func + (a: Interval, b: Interval) -> Interval {
-        Interval(nanoseconds: a.nanoseconds + b.nanoseconds)
+        Interval(nanoseconds: saturatingSum(a.nanoseconds, b.nanoseconds))
     }
     /// Whole milliseconds, rounded up: a timer set for it is never early.
-    @inlinable public var milliseconds: UInt64 { (nanoseconds + 999_999) / 1_000_000 }
+    @inlinable public var milliseconds: UInt64 { nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 == 0 ? 0 : 1) }
     public static let zero = Interval(nanoseconds: 0)
+}
+
+@inlinable
+func saturatingSum(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : sum
 }
 
 extension Term: CustomStringConvertible { public var description: String { "\(rawValue)" } }
