@@ -21,17 +21,12 @@ struct Ballot: Sendable, Equatable {
         if yes { granted.append(voter) } else { refused.append(voter) }
     }
 
-    /// Whether the voters of `configuration` elected (true), can no longer elect (false), or still may (nil).
-    /// Only its voters count, whoever else answered.
-    func outcome(in configuration: Configuration) -> Bool? {
-        var yes = 0
-        var no = 0
-        for member in configuration.members where member.isVoter {
-            if granted.contains(member.id) { yes += 1 }
-            if refused.contains(member.id) { no += 1 }
-        }
-        let voters = configuration.members.count(where: \.isVoter)
-        if voters > 0, yes >= configuration.quorum { return true }
-        return voters - no < configuration.quorum ? false : nil
+    /// Whether the voters elected (true), can no longer elect (false), or still may (nil). Only they count, whoever
+    /// else answered.
+    func outcome(in electorate: Electorate) -> Bool? {
+        let yes = electorate.voters.count { granted.contains($0) }
+        let no = electorate.voters.count { refused.contains($0) }
+        if !electorate.voters.isEmpty, yes >= electorate.quorum { return true }
+        return electorate.voters.count - no < electorate.quorum ? false : nil
     }
 }

@@ -21,7 +21,7 @@ extension Raft {
             checkQuorum(into: &effects)
             expireTransfer(into: &effects)
         case .follower, .preCandidate, .candidate:
-            guard isVoter, now >= electionDeadline else { return }
+            guard electorate.mayCampaign, now >= electionDeadline else { return }
             if leader != nil, overslept(electionDeadline, into: &effects) {
                 electionDeadline = now + parameters.heartbeatInterval
                 return
@@ -45,10 +45,10 @@ extension Raft {
     private mutating func checkQuorum(into effects: inout Effects) {
         guard now >= leading.quorumDeadline, !peers.isEmpty else { return }
         var contacts: [Instant] = []
-        for member in configuration.members where member.isVoter {
-            contacts.append(member.id == id ? now : peer(member.id).map { peers[$0].lastContact } ?? .zero)
+        for voter in electorate.voters {
+            contacts.append(voter == id ? now : peer(voter).map { peers[$0].lastContact } ?? .zero)
         }
-        let heard = Quorum.reached(by: configuration.quorum, of: &contacts) ?? .zero
+        let heard = Quorum.reached(by: electorate.quorum, of: &contacts) ?? .zero
         let deadline = heard + parameters.electionTimeout.upperBound
         if deadline > now {
             leading.quorumDeadline = deadline
@@ -71,13 +71,13 @@ extension Raft {
         effects.note(.preCampaign(term: term.next))
         // Its own answer changes nothing, so it need not be durable.
         ballot.count(id, granted: true)
-        if ballot.outcome(in: configuration) == true {
+        if ballot.outcome(in: electorate) == true {
             campaign(transfer: false, into: &effects)
             return
         }
         let request = RequestVote(lastLogIndex: log.lastIndex, lastLogTerm: log.lastTerm, preVote: true)
-        for member in configuration.members where member.isVoter && member.id != id {
-            send(.requestVote(request), to: member.id, term: term.next, into: &effects)
+        for voter in electorate.voters where voter != id {
+            send(.requestVote(request), to: voter, term: term.next, into: &effects)
         }
     }
 
@@ -93,8 +93,8 @@ extension Raft {
         effects.note(.campaign(term: term, transfer: transfer))
         let request = RequestVote(
             lastLogIndex: log.lastIndex, lastLogTerm: log.lastTerm, preVote: false, disruptLeader: transfer)
-        for member in configuration.members where member.isVoter && member.id != id {
-            effects.sendAfterWrite.append(envelope(.requestVote(request), to: member.id))
+        for voter in electorate.voters where voter != id {
+            effects.sendAfterWrite.append(envelope(.requestVote(request), to: voter))
         }
     }
 
@@ -106,7 +106,7 @@ extension Raft {
     }
 
     private mutating func concludeElection(into effects: inout Effects) {
-        switch (ballot.outcome(in: configuration), role) {
+        switch (ballot.outcome(in: electorate), role) {
         case (true, .preCandidate): campaign(transfer: false, into: &effects)
         case (true, .candidate): becomeLeader(into: &effects)
         // It cannot win any more: it waits as a follower for its next timeout.

@@ -19,9 +19,9 @@ extension Raft {
         // "A leader may not append a new configuration entry until it has committed an entry from its current term"
         // (Ongaro's correction to chapter 4, raft-dev, July 2015), and none while another is not committed (4.1).
         if commitIndex < leading.termStart { return .changeInProgress }
-        if configurations[configurations.count - 1].index > commitIndex { return .changeInProgress }
+        if configurationIndex > commitIndex { return .changeInProgress }
         // "Single-server changes": any majority of the old voters and any of the new ones overlap (4.1).
-        let old = configuration.voters
+        let old = electorate.voters
         let changed = new.voters.count { !old.contains($0) } + old.count { !new.voters.contains($0) }
         return changed > 1 || new.voters.isEmpty ? .notOneByOne : nil
     }
@@ -35,10 +35,10 @@ extension Raft {
 
     /// "A server must fall back to a previous configuration if its log is truncated" (4.1).
     mutating func rollBackConfigurations(from index: Index, into effects: inout Effects) {
-        guard configurations[configurations.count - 1].index >= index else { return }
+        guard configurationIndex >= index else { return }
         configurations.removeAll { $0.index >= index }
         precondition(!configurations.isEmpty, "the configuration that held at the commit index is lost")
-        effects.note(.configurationRolledBack(to: configurations[configurations.count - 1].index))
+        effects.note(.configurationRolledBack(to: configurationIndex))
     }
 
     /// Nothing before the newest committed configuration can come back. A leader tells its followers at once that
@@ -63,7 +63,7 @@ extension Raft {
     /// "A leader that is removed from the configuration steps down once the Cnew entry is committed"; until then it
     /// leads a majority that it does not count itself in (4.2.2).
     mutating func retireIfRemoved(into effects: inout Effects) {
-        guard !isVoter, configurations[configurations.count - 1].index <= commitIndex else { return }
+        guard !electorate.includesSelf, configurationIndex <= commitIndex else { return }
         stepDown(.removed, into: &effects)
     }
 }

@@ -23,7 +23,7 @@ extension Raft {
         leading.round += 1
         reads.startRound(leading.round, index: commitIndex)
         effects.note(.readRoundStarted(leading.round, readIndex: commitIndex))
-        for place in peers.indices where configuration[peers[place].id]?.isVoter == true {
+        for place in peers.indices where electorate.includes(peers[place].id) {
             peers[place].owesHeartbeat = true
         }
         // A cluster of one has nobody to ask.
@@ -34,11 +34,11 @@ extension Raft {
     mutating func confirmReads(into effects: inout Effects) {
         guard role == .leader, let round = reads.round else { return }
         var rounds: [UInt64] = []
-        rounds.reserveCapacity(configuration.members.count)
-        for member in configuration.members where member.isVoter {
-            rounds.append(member.id == id ? leading.round : peer(member.id).map { peers[$0].round } ?? 0)
+        rounds.reserveCapacity(electorate.voters.count)
+        for voter in electorate.voters {
+            rounds.append(voter == id ? leading.round : peer(voter).map { peers[$0].round } ?? 0)
         }
-        guard let reached = Quorum.reached(by: configuration.quorum, of: &rounds), reached >= round.number
+        guard let reached = Quorum.reached(by: electorate.quorum, of: &rounds), reached >= round.number
         else { return }
         effects.note(.readRoundConfirmed(round.number, readIndex: round.index))
         for waiting in reads.finish() { answer(waiting, .ready(round.index), into: &effects) }

@@ -235,12 +235,11 @@ extension Raft {
     mutating func advanceCommit(into effects: inout Effects) {
         guard role == .leader else { return }
         var copies: [Index] = []
-        copies.reserveCapacity(configuration.members.count)
-        for member in configuration.members where member.isVoter {
-            copies.append(
-                member.id == id ? durability.durableIndex : peer(member.id).map { peers[$0].match } ?? 0)
+        copies.reserveCapacity(electorate.voters.count)
+        for voter in electorate.voters {
+            copies.append(voter == id ? durability.durableIndex : peer(voter).map { peers[$0].match } ?? 0)
         }
-        guard let reached = Quorum.reached(by: configuration.quorum, of: &copies), reached > commitIndex,
+        guard let reached = Quorum.reached(by: electorate.quorum, of: &copies), reached > commitIndex,
             reached >= leading.termStart
         else { return }
         commitIndex = reached

@@ -6,7 +6,7 @@ extension Raft {
         if let transfer = leading.transfer, transfer.target == target { return }
         // Never to one that cannot be elected.
         guard role == .leader, leading.transfer == nil, peer(target) != nil,
-            configuration[target]?.isVoter == true
+            electorate.includes(target)
         else {
             effects.transfer = .refused
             effects.note(.transferEnded(.refused))
@@ -44,7 +44,7 @@ extension Raft {
     /// "The target server starts a new election as if its election timer had elapsed" (3.10): without a pre-vote,
     /// which the others would refuse while they hear their leader, and with leave to disrupt it (4.2.3).
     mutating func receiveTimeoutNow(_ message: Message, into effects: inout Effects) {
-        guard isVoter, role != .leader, leader == nil || leader == message.from else {
+        guard electorate.mayCampaign, role != .leader, leader == nil || leader == message.from else {
             ignore(message, .notExpected, into: &effects)
             return
         }

@@ -22,7 +22,10 @@ public struct Raft: ~Copyable {
     var log: LogShape
     var tail: EntryTail
     /// Invariant: never empty; ascending by index; the last one is in force (4.1).
-    var configurations: [PlacedConfiguration]
+    var configurations: [PlacedConfiguration] {
+        didSet { electorate = Electorate(configurations, self: id) }
+    }
+    var electorate: Electorate
 
     // The same on every role.
     var now: Instant
@@ -68,6 +71,7 @@ public struct Raft: ~Copyable {
         lastTimeMs = restored.tail.last?.timeMs ?? 0
         tail = EntryTail(restored.tail, nextIndex: restored.log.lastIndex.next)
         configurations = restored.configurations
+        electorate = Electorate(restored.configurations, self: restored.identity)
         now = restored.now
         generator = SplitMix64(seed: restored.seed)
         commitIndex = max(restored.appliedIndex, restored.log.baseIndex)
@@ -77,7 +81,7 @@ public struct Raft: ~Copyable {
         precondition(commitIndex <= log.lastIndex, "the state machine is ahead of the log")
         resetElectionTimer()
         // Nobody else could lead: there is nothing to wait for.
-        if configuration.voters == [id] { electionDeadline = now }
+        if electorate.voters == [id] { electionDeadline = now }
         checkState()
     }
 
@@ -119,7 +123,6 @@ public struct Raft: ~Copyable {
     public var configuration: Configuration { configurations[configurations.count - 1].configuration }
     /// The index of its entry; zero for the one that the cluster started with.
     public var configurationIndex: Index { configurations[configurations.count - 1].index }
-    var isVoter: Bool { configuration[id]?.isVoter == true }
 
     /// The entries from `from` through `through`, less those that exceed `maxBytes` packed bytes (but at least one),
     /// when the tail in memory holds the first; nil when it has to be read from disk.
@@ -139,7 +142,7 @@ public struct Raft: ~Copyable {
         let own: Instant
         switch role {
         case .leader: own = leading.deadline(alone: peers.isEmpty)
-        case .follower, .preCandidate, .candidate: own = isVoter ? electionDeadline : .never
+        case .follower, .preCandidate, .candidate: own = electorate.mayCampaign ? electionDeadline : .never
         }
         return min(own, reads.deadline(patience: parameters.readPatience))
     }
