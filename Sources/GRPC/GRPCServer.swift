@@ -17,6 +17,7 @@ public final class GRPCServer: @unchecked Sendable {
     private var graceTimer: Timer?
     private var onStopped: (() -> Void)?
     private var isStopping = false
+    private var onDepartures: [() -> Void] = []
 
     public init(loop: Loop, options: ServerOptions = ServerOptions()) {
         self.loop = loop
@@ -75,12 +76,16 @@ public final class GRPCServer: @unchecked Sendable {
         onStopped = completion
         for listener in listeners { listener.close() }
         listeners = []
+        for onDeparture in onDepartures { onDeparture() }
         for link in links.values { (link.session as? ServerSession)?.depart() }
         let timer = Timer(loop) { [unowned self] in closeAll("the server stops and the call took too long") }
         timer.start(after: grace)
         graceTimer = timer
         loop.perform { [self] in stopIfDone() }
     }
+
+    /// Calls `handler` when the server begins to stop: the moment to end calls that would go on for ever.
+    public func onDeparture(_ handler: @escaping () -> Void) { onDepartures.append(handler) }
 
     private func closeAll(_ reason: String) {
         for link in links.values { link.close(.closed(reason)) }
@@ -96,6 +101,7 @@ public final class GRPCServer: @unchecked Sendable {
         graceTimer = nil
         let onStopped = onStopped
         self.onStopped = nil
+        onDepartures = []
         onStopped?()
     }
 

@@ -27,6 +27,7 @@ public actor Member {
     let startedAt: Instant
 
     let server: GRPCServer
+    let health: HealthService
     let codec = Wire.Codec()
     var replica: Replica
     var disk: DiskRunner!
@@ -67,6 +68,7 @@ public actor Member {
         cluster = started.identity.cluster
         address = started.address
         server = started.server
+        health = started.health
         startedAt = started.loop.now
         replica = started.replica
     }
@@ -85,6 +87,7 @@ public actor Member {
         registerRaftService()
         connectPeers()
         loop.onTurnEnd(.work) { [unowned self] in takeTurn() }
+        setHealth(.serving)
     }
 
     // MARK: The turn
@@ -151,6 +154,10 @@ public actor Member {
     /// HOST:PORT as others reach this member.
     public var servedAddress: String { address }
 
+    private func setHealth(_ serving: HealthService.Serving) {
+        for service in ["", "swiftwater.v1.KV", "swiftwater.v1.Cluster"] { health.set(service, serving) }
+    }
+
     // MARK: The end
 
     /// Hands leadership over, answers what is in flight, closes. At most about four seconds.
@@ -158,6 +165,7 @@ public actor Member {
         guard !isStopping else { return }
         isStopping = true
         log.info("shutting down")
+        setHealth(.notServing)
         await handOver()
         await withCheckedContinuation { continuation in
             server.shutdown(grace: .seconds(2)) { continuation.resume() }

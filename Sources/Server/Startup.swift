@@ -31,6 +31,8 @@ public actor Startup {
         let directory = try open(options.dataDirectory)
         var recovered = try recover(directory)
         let server = GRPCServer(loop: loop, options: serverOptions())
+        let health = HealthService(on: server)
+        registerReflection(on: server)
         let address = try listen(server, recovered)
         registerEarlyService(server, recovered.identity, address)
         if recovered.bootstrap == nil {
@@ -41,7 +43,7 @@ public actor Startup {
         let replica = makeReplica(recovered)
         let started = StartedMember(
             loop: loop, directory: directory, identity: recovered.identity, address: address.description,
-            server: server, replica: replica)
+            server: server, health: health, replica: replica)
         let member = Member(started, options: options, log: log)
         await member.run(onFailure: onFailure)
         return member
@@ -156,6 +158,14 @@ public actor Startup {
         return server
     }
 
+    private func registerReflection(on server: GRPCServer) {
+        do {
+            _ = try ReflectionService(on: server, files: Wire.fileDescriptorSet)
+        } catch {
+            preconditionFailure("the descriptors that were built in cannot be read: \(error)")
+        }
+    }
+
     /// What is served before the member knows its cluster: who it is, and that everything else must wait.
     private func registerEarlyService(_ server: GRPCServer, _ identity: Identity, _ address: HostPort) {
         let codec = Wire.Codec()
@@ -216,6 +226,7 @@ struct StartedMember: ~Copyable, @unchecked Sendable {
     let identity: Identity
     let address: String
     let server: GRPCServer
+    let health: HealthService
     var replica: Replica
 }
 
