@@ -6,13 +6,13 @@ func monotonicNanoseconds() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
 
 /// What all clients did, key by key.
 final class History: Sendable {
-    private let operations = Mutex<[String: [Operation]]>([:])
+    private let operations = Mutex<[String: [Step]]>([:])
 
-    func record(_ key: String, _ operation: Operation) {
+    func record(_ key: String, _ operation: Step) {
         operations.withLock { $0[key, default: []].append(operation) }
     }
 
-    var byKey: [String: [Operation]] { operations.withLock { $0 } }
+    var byKey: [String: [Step]] { operations.withLock { $0 } }
 
     /// How many operations came back with an answer.
     var answered: Int { byKey.values.reduce(0) { $0 + $1.count(where: { $0.returned != nil }) } }

@@ -1,5 +1,5 @@
 /// What a client did to one key, when, and what came of it.
-struct Operation: Hashable, Sendable {
+struct Step: Hashable, Sendable {
     enum Action: Hashable, Sendable {
         /// What the read saw; nil: no such key.
         case get(saw: String?)
@@ -35,14 +35,14 @@ struct LinearizabilityChecker {
     var budget = 5_000_000
 
     /// `initial`: what the key held before; nil: it did not exist.
-    func check(_ history: [Operation], initial: String? = nil) -> Verdict {
+    func check(_ history: [Step], initial: String? = nil) -> Verdict {
         var search = Search(history: relevant(history), initial: initial, budget: budget)
         return search.run()
     }
 
     /// Leaves out writes of unknown outcome whose value nobody saw: if such a write took effect it was
     /// overwritten, or came last, and the same history without it is just as good. Values are distinct.
-    private func relevant(_ history: [Operation]) -> [Operation] {
+    private func relevant(_ history: [Step]) -> [Step] {
         let seen = history.compactMap { operation -> String? in
             switch operation.action {
             case .get(let saw): saw
@@ -79,7 +79,7 @@ private struct States {
         return number
     }
 
-    mutating func applying(_ index: Int, _ operation: Operation, to state: Int32) -> Int32? {
+    mutating func applying(_ index: Int, _ operation: Step, to state: Int32) -> Int32? {
         let key = UInt64(index) << 32 | UInt64(UInt32(bitPattern: state))
         if let known = transitions[key] { return known < 0 ? nil : known }
         let now = values[Int(state)]
@@ -110,7 +110,7 @@ private struct Search {
         var state: Int32
     }
 
-    let history: [Operation]
+    let history: [Step]
     var nodes: [Node] = []
     var returnNode: [Int]
     var states = States()
@@ -122,7 +122,7 @@ private struct Search {
     var deepest: [Int] = []
     static let end = -1
 
-    init(history: [Operation], initial: String?, budget: Int) {
+    init(history: [Step], initial: String?, budget: Int) {
         self.history = history
         self.state = states.number(of: initial)
         self.budget = budget

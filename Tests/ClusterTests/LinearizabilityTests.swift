@@ -2,11 +2,11 @@ import Testing
 
 /// The checker itself: histories that are right, and histories that it must refuse.
 @Suite struct LinearizabilityTests {
-    typealias Action = Operation.Action
+    typealias Action = Step.Action
 
     /// `(from, to, action)`; a `to` of nil: outcome unknown.
     func verdict(_ steps: [(UInt64, UInt64?, Action)], initial: String? = nil) -> LinearizabilityChecker.Verdict {
-        LinearizabilityChecker().check(steps.map { Operation(action: $0.2, called: $0.0, returned: $0.1) }, initial: initial)
+        LinearizabilityChecker().check(steps.map { Step(action: $0.2, called: $0.0, returned: $0.1) }, initial: initial)
     }
 
     func isViolation(_ verdict: LinearizabilityChecker.Verdict) -> Bool {
@@ -106,7 +106,7 @@ import Testing
         }
         moments.sort { $0.moment < $1.moment }
         var state: String?
-        var history: [Operation] = []
+        var history: [Step] = []
         for (number, item) in moments.enumerated() {
             let action: Action
             switch item.kind {
@@ -114,7 +114,7 @@ import Testing
             case 1: action = .append("a\(number);"); state = (state ?? "") + "a\(number);"
             default: action = .get(saw: state)
             }
-            history.append(Operation(action: action, called: item.called, returned: item.returned))
+            history.append(Step(action: action, called: item.called, returned: item.returned))
         }
         #expect(LinearizabilityChecker().check(history) == .linearizable)
 

@@ -31,6 +31,8 @@ final class TestCluster: Sendable {
     let names: [String]
     let ports: [UInt16]
     private let running = Locked<[String: MemberProcess]>([:])
+    private let gone = Locked(false)
+    let clients = Locked<[String: TestClient]>([:])
 
     var endpoints: [String] { ports.map { "127.0.0.1:\($0)" } }
     func endpoint(of name: String) -> String { "127.0.0.1:\(ports[names.firstIndex(of: name)!])" }
@@ -50,15 +52,23 @@ final class TestCluster: Sendable {
         _ body: @Sendable (TestCluster) async throws -> Void
     ) async throws {
         let cluster = try TestCluster(members: members)
-        do {
+        try await cluster.withCleanUp {
             for name in cluster.names { try cluster.start(name, tampering: tampering[name], more: more) }
+            try await cluster.waitForLeader(within: 30)
             try await body(cluster)
+        }
+    }
+
+    /// Takes the cluster down after `body`, whatever happened.
+    func withCleanUp(_ body: @Sendable () async throws -> Void) async throws {
+        do {
+            try await body()
         } catch {
-            let words = cluster.lastWords()
-            await cluster.destroy()
+            let words = lastWords()
+            await destroy()
             throw ProcessFailure(description: "\(error)\n\(words)")
         }
-        await cluster.destroy()
+        await destroy()
     }
 
     func start(_ name: String, tampering: Tampering? = nil, more: [String] = []) throws {
@@ -84,7 +94,11 @@ final class TestCluster: Sendable {
         for process in all { try await process.waitForExit() }
     }
 
+    /// Whether it was taken down: what works on it in the background ends then, too.
+    var isGone: Bool { gone.now }
+
     private func destroy() async {
+        gone.withLock { $0 = true }
         let all = running.withLock { running in
             defer { running.removeAll() }
             return Array(running.values)
