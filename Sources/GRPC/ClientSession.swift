@@ -103,6 +103,7 @@ final class ClientSession: HTTP2Session {
         call.session = self
         link(call)
         outboundBytes += call.outgoing.bufferedBytes
+        if call.isBlocked { hasWaitingWriters = true }
         if id > Self.lastStreamNumber { depart() }
         markDirty()
         return true

@@ -26,7 +26,7 @@ public final class ClientStream: @unchecked Sendable {
     public var onEnd: ((Status, Metadata) -> Void)?
     /// There is room to send again, after `isWritable` was false.
     public var onWritable: (() -> Void)? {
-        didSet { if onWritable != nil { session?.hasWaitingWriters = true } }
+        didSet { if isBlocked { session?.hasWaitingWriters = true } }
     }
     /// The headers of the answer have come.
     public var onHeaders: ((Metadata) -> Void)?
@@ -47,6 +47,8 @@ public final class ClientStream: @unchecked Sendable {
     var requestMetadata = Metadata()
     var outgoing = MessageQueue()
     var isDeferred = false
+    /// `isWritable` has been false, and `onWritable` has not been called since.
+    var isBlocked = false
     /// The request's headers have been given to the connection.
     var isSent = false
     /// Nil for a stream.
@@ -102,6 +104,10 @@ public final class ClientStream: @unchecked Sendable {
         outgoing.append(message)
         session?.outboundBytes += size
         if session == nil { channel.queuedBytes += size }
+        if !isWritable {
+            isBlocked = true
+            session?.hasWaitingWriters = true
+        }
         submit()
     }
 
@@ -144,12 +150,13 @@ public final class ClientStream: @unchecked Sendable {
     }
 
     func tellWritable() {
-        guard let onWritable else { return }
-        if isWritable {
-            onWritable()
-        } else if !isEnded {
+        guard isBlocked, !isEnded, let onWritable else { return }
+        guard isWritable else {
             session?.hasWaitingWriters = true
+            return
         }
+        isBlocked = false
+        onWritable()
     }
 
     // MARK: Ends
@@ -196,6 +203,7 @@ public final class ClientStream: @unchecked Sendable {
         if !requestMetadata.isEmpty { requestMetadata = Metadata() }
         outgoing.isEnded = false
         isDeferred = false
+        isBlocked = false
         isSent = false
         timeoutGiven = nil
         deadline = nil

@@ -16,6 +16,10 @@ extension ServerCall {
     public func send(_ message: Bytes) {
         guard phase == .running, let session else { return }
         queue(message)
+        if !isWritable {
+            isBlocked = true
+            session.hasWaitingWriters = true
+        }
         submit(session)
     }
 

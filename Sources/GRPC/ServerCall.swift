@@ -19,7 +19,7 @@ public final class ServerCall: @unchecked Sendable {
     public var onCancel: (() -> Void)?
     /// There is room to send again, after `isWritable` was false.
     public var onWritable: (() -> Void)? {
-        didSet { if onWritable != nil { session?.hasWaitingWriters = true } }
+        didSet { if isBlocked { session?.hasWaitingWriters = true } }
     }
     /// Custom metadata for the headers of the answer: set it before the first message.
     public var responseMetadata = Metadata()
@@ -62,6 +62,8 @@ public final class ServerCall: @unchecked Sendable {
     var headersSent = false
     /// nghttp2 found nothing to send and asks again only when told to.
     var isDeferred = false
+    /// `isWritable` has been false, and `onWritable` has not been called since.
+    var isBlocked = false
     var status = Status.ok
     var trailers = Metadata()
     private(set) var timeout: TimeoutNode!
@@ -125,6 +127,7 @@ public final class ServerCall: @unchecked Sendable {
         heldBackBytes = 0
         headersSent = false
         isDeferred = false
+        isBlocked = false
         outgoing.isEnded = false
         deadline = nil
         if !trailers.isEmpty { trailers = Metadata() }
@@ -153,12 +156,13 @@ public final class ServerCall: @unchecked Sendable {
     }
 
     func tellWritable() {
-        guard let onWritable else { return }
-        if isWritable {
-            onWritable()
-        } else if phase == .running {
+        guard isBlocked, phase == .running, let onWritable else { return }
+        guard isWritable else {
             session?.hasWaitingWriters = true
+            return
         }
+        isBlocked = false
+        onWritable()
     }
 }
 
