@@ -1,0 +1,135 @@
+import Base
+import Client
+import Glibc
+
+/// `swiftwater up`: a cluster of real processes on this machine, for as long as it runs.
+///
+/// It restarts nobody: a member that ends is reported with its last words, and the others show what they make of it.
+public struct Up: Sendable {
+    public let plan: UpPlan
+    /// The path of `swiftwaterd`.
+    public let server: String
+    let print: @Sendable (String) -> Void
+
+    /// How long a new cluster may take to elect its first leader.
+    static let patience = Interval.seconds(30)
+    /// How long members may take to stop when asked, before they are killed.
+    static let grace = Interval.seconds(5)
+    /// How much of a log is shown when its member ends.
+    static let lastLines = 8
+
+    enum Event: Sendable {
+        case signal(Int32)
+        case ended(String, ChildProcess.Ending)
+        case leader(String, term: UInt64)
+        case noLeader(String)
+        case graceOver
+    }
+
+    public init(plan: UpPlan, server: String, print: @escaping @Sendable (String) -> Void) {
+        self.plan = plan
+        self.server = server
+        self.print = print
+    }
+
+    /// Runs until Ctrl-C, or until no member is left.
+    public func run() async -> ExitCode {
+        let isNew: Bool
+        let lock: DirectoryLock
+        do {
+            lock = try DirectoryLock(plan.directory)
+            isNew = try prepare()
+        } catch {
+            print("swiftwater up: \(error)")
+            return .clusterError
+        }
+        defer { lock.release() }
+        let (events, feed) = AsyncStream.makeStream(of: Event.self)
+        Interrupts.install([SIGINT, SIGTERM, SIGHUP]) { feed.yield(.signal($0)) }
+        var members = Members()
+        print(isNew ? "Starting \(count) in \(plan.directory) …" : "Bringing back \(count) from \(plan.directory) …")
+        for member in plan.members {
+            do throws(ChildProcess.Failure) {
+                let child = try ChildProcess(program: server, arguments: plan.arguments(member), log: plan.log(member)) {
+                    feed.yield(.ended(member.name, $0))
+                }
+                members.running[member.name] = child
+                writeProcessFile(member, child.id)
+                print("  \(member.name)  \(member.address)  process \(child.id)  log \(plan.log(member))")
+            } catch {
+                print("swiftwater up: \(error)")
+                members.isStopping = true
+            }
+        }
+        if members.isStopping { stop(&members, feed) }
+        let search = Task { await findLeader(feed) }
+        defer { search.cancel() }
+        return await obey(events, feed, &members, isNew: isNew)
+    }
+
+    private var count: String { plan.members.count == 1 ? "1 member" : "\(plan.members.count) members" }
+
+    struct Members {
+        var running: [String: ChildProcess] = [:]
+        var hasLeader = false
+        var isStopping = false
+        var code = ExitCode.done
+    }
+
+    private func obey(
+        _ events: AsyncStream<Event>, _ feed: AsyncStream<Event>.Continuation, _ members: inout Members, isNew: Bool
+    ) async -> ExitCode {
+        if members.running.isEmpty { return .clusterError }
+        for await event in events {
+            switch event {
+            case .signal:
+                if members.isStopping {
+                    members.running.values.forEach { $0.signal(SIGKILL) }
+                } else {
+                    print("\nStopping …")
+                    stop(&members, feed)
+                }
+            case .ended(let name, let ending):
+                members.running[name] = nil
+                unlink("\(plan.directory)/\(name).pid")
+                if !members.isStopping { report(name, ending) }
+                if isNew, !members.hasLeader, !members.isStopping {
+                    print("A new cluster needs all its members once: giving up.")
+                    members.code = .clusterError
+                    stop(&members, feed)
+                }
+                if members.running.isEmpty {
+                    if !members.isStopping { print("No member is left.") }
+                    return members.isStopping ? members.code : .clusterError
+                }
+            case .leader(let name, let term):
+                members.hasLeader = true
+                writeClusterFile()
+                print("\(name) leads, in term \(term).\n")
+                let leader = members.running[name] ?? members.running.values.first
+                plan.suggestions(process: leader?.id ?? 0).forEach(print)
+            case .noLeader(let why):
+                print("No leader after \(Durations.short(Self.patience)): \(why)")
+                print("Their logs are in \(plan.directory)/*.log; Ctrl-C stops them all.")
+            case .graceOver:
+                for (name, child) in members.running.sorted(by: { $0.key < $1.key }) {
+                    print("\(name) did not stop within \(Durations.short(Self.grace)): killed.")
+                    child.signal(SIGKILL)
+                }
+            }
+        }
+        return members.code
+    }
+
+    /// SIGTERM to all; those that take longer than `grace` are killed.
+    private func stop(_ members: inout Members, _ feed: AsyncStream<Event>.Continuation) {
+        if !members.running.isEmpty {
+            members.running.values.forEach { $0.signal(SIGTERM) }
+            Task {
+                try await Task.sleep(nanoseconds: Self.grace.nanoseconds)
+                feed.yield(.graceOver)
+            }
+        }
+        members.isStopping = true
+    }
+}

@@ -1,0 +1,116 @@
+import Base
+import Client
+
+/// The members that `up` starts, and where they keep their things.
+public struct UpPlan: Equatable, Sendable {
+    public struct Member: Equatable, Sendable {
+        public var name: String
+        public var address: Endpoint
+
+        public init(name: String, address: Endpoint) {
+            self.name = name
+            self.address = address
+        }
+    }
+
+    public var directory: String
+    public var members: [Member]
+
+    /// More would be a strange cluster for one machine.
+    public static let maxNodes = 9
+    public static let defaultDirectory = "swiftwater-data-cluster"
+    public static let defaultNodes = 3
+    public static let defaultPort: UInt16 = 7401
+    /// Above it, Linux hands ports out to outgoing connections, and one could take a member's.
+    static let firstEphemeralPort = 32768
+
+    /// A new cluster, or the one that `stored` describes (the text of its `cluster` file). Nodes and port are nil
+    /// when the user said nothing of them.
+    public init(directory: String, nodes: Int?, basePort: UInt16?, stored: String?) throws(UsageError) {
+        self.directory = directory
+        if let stored {
+            members = try Self.members(in: stored, directory: directory)
+            if let nodes, nodes != members.count {
+                throw UsageError(
+                    "\(directory) holds a cluster of \(members.count) members, not \(nodes)",
+                    hint: "leave --nodes out to start it, or name another --data-dir for a new one")
+            }
+            if let basePort, basePort != members[0].address.port {
+                throw UsageError(
+                    "\(directory) holds a cluster whose ports begin at \(members[0].address.port), not \(basePort)",
+                    hint: "leave --base-port out to start it, or name another --data-dir for a new one")
+            }
+            return
+        }
+        let count = nodes ?? Self.defaultNodes
+        let first = Int(basePort ?? Self.defaultPort)
+        guard (1...Self.maxNodes).contains(count) else {
+            throw UsageError("--nodes is a number from 1 to \(Self.maxNodes), not \(count)")
+        }
+        guard first > 0, first + count <= Self.firstEphemeralPort else {
+            throw UsageError(
+                "--base-port \(first) leaves no room for \(count) ports below \(Self.firstEphemeralPort)",
+                hint: "from there on the system gives ports to outgoing connections")
+        }
+        members = (0..<count).map {
+            Member(name: "n\($0 + 1)", address: Endpoint(host: "127.0.0.1", port: UInt16(first + $0)))
+        }
+    }
+
+    /// What `DIR/cluster` says: a line `NAME ADDRESS` for each member.
+    public var stored: String { members.map { "\($0.name) \($0.address)\n" }.joined() }
+
+    private static func members(in stored: String, directory: String) throws(UsageError) -> [Member] {
+        var members: [Member] = []
+        for line in stored.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            let address: Endpoint
+            do {
+                guard words.count == 2 else { throw Endpoint.Failure.empty }
+                address = try Endpoint(String(words[1]))
+            } catch {
+                throw UsageError("\(directory)/cluster has a line that is not NAME HOST:PORT: '\(line)'")
+            }
+            members.append(Member(name: String(words[0]), address: address))
+        }
+        guard !members.isEmpty else { throw UsageError("\(directory)/cluster names no members") }
+        return members
+    }
+
+    public func dataDirectory(_ member: Member) -> String { "\(directory)/\(member.name)" }
+    public func log(_ member: Member) -> String { "\(directory)/\(member.name).log" }
+    public func processFile(_ member: Member) -> String { "\(directory)/\(member.name).pid" }
+
+    /// What `swiftwaterd` is started with.
+    public func arguments(_ member: Member) -> [String] {
+        [
+            "--name", member.name, "--data-dir", dataDirectory(member), "--listen", "\(member.address)",
+            "--initial-cluster", members.map { "\($0.name)=\($0.address)" }.joined(separator: ","),
+        ]
+    }
+
+    /// What the user adds to `swiftwater` to reach this cluster; empty when its default does.
+    var endpointsOption: String {
+        guard members[0].address != Endpoint(host: "127.0.0.1", port: Self.defaultPort) else { return "" }
+        return " --endpoints " + members.map(\.address.description).joined(separator: ",")
+    }
+}
+
+extension UpPlan {
+    /// What stands on the terminal once the cluster works.
+    func suggestions(process: Int32) -> [String] {
+        let program = "swiftwater" + endpointsOption
+        let width = program.count + 24
+        func line(_ command: String, _ meaning: String) -> String {
+            "  " + command + String(repeating: " ", count: max(2, width - command.count)) + meaning
+        }
+        return [
+            "Try, in another terminal:",
+            line(program, "a prompt; type help there"),
+            line("\(program) set greeting hello", "write something"),
+            line("\(program) status", "who leads, and how far everybody is"),
+            line("kill -9 \(process)", "the leader, gone: then ask for status again"),
+            "Ctrl-C stops them all; the same command brings the same cluster back.",
+        ]
+    }
+}
