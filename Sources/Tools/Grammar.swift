@@ -41,7 +41,7 @@ public struct Grammar: Sendable {
 
     /// A line typed at the prompt: nil when it is empty. Several statements are a transaction.
     public func parse(line: String) throws(UsageError) -> Command? {
-        var statements = try Self.statements(line)
+        var statements = try Self.statements(line.utf8)
         guard let first = statements.first else { return nil }
         if statements.count == 1, first[0] != "transaction" { return try parse(words: first).command }
         if first[0] == "transaction" {
@@ -172,7 +172,7 @@ extension Grammar {
         return .transaction(operations)
     }
 
-    public static func statements(_ text: String) throws(UsageError) -> [[Bytes]] {
+    public static func statements(_ text: some Collection<UInt8>) throws(UsageError) -> [[Bytes]] {
         do { return try ShellWords.statements(in: text) } catch { throw UsageError("\(error)") }
     }
 

@@ -1,0 +1,104 @@
+import Base
+
+/// How a half-typed line could go on.
+public struct Completion: Equatable, Sendable {
+    /// How many characters before the cursor `insertion` takes the place of.
+    public var replaced = 0
+    /// What to put there; nil when there is nothing to add.
+    public var insertion: String?
+    /// What could be meant, when it is more than one.
+    public var choices: [String] = []
+
+    /// What has to be looked up in the cluster.
+    public enum Lookup: Equatable, Sendable {
+        /// Keys that begin with these bytes.
+        case keys(Bytes)
+        case members
+    }
+
+    /// How many choices are shown.
+    static let limit = 100
+
+    /// Completes a command's name, an option, a key or a member's name.
+    public init(of line: Substring, lookUp: (Lookup) -> [Bytes]) {
+        let text = Array(line.utf8)
+        let cursor = ShellWords.unfinished(text)
+        let candidates = Self.candidates(cursor, lookUp)
+        guard !candidates.isEmpty else { return }
+        let typed = String(decoding: text.suffix(cursor.length), as: UTF8.self)
+        if candidates.count == 1 {
+            insertion = Quoting.word(candidates[0]) + " "
+        } else if let shared = Self.commonPrefix(candidates), shared.count > cursor.word.count {
+            // An open quote stays open: the word is not finished yet.
+            let word = Quoting.word(shared)
+            insertion = word.hasPrefix("\"") ? String(word.dropLast()) : word
+        } else {
+            choices = candidates.prefix(Self.limit).map { Quoting.word($0) }
+            return
+        }
+        if insertion == typed + " " || insertion?.hasPrefix(typed) == true {
+            insertion = String(insertion!.dropFirst(typed.count))
+            replaced = 0
+        } else {
+            replaced = typed.unicodeScalars.count
+        }
+    }
+
+    private static func candidates(_ cursor: ShellWords.Unfinished, _ lookUp: (Lookup) -> [Bytes]) -> [Bytes] {
+        var before = cursor.before[...]
+        if before.first == "transaction" || before.first == "help" {
+            guard before.count > 1 || before.first == "help" else { return commands(cursor.word, chapter: .keys) }
+            before = before.first == "help" ? before : before.dropFirst()
+        }
+        guard let name = before.first?.utf8String else { return commands(cursor.word, chapter: nil) }
+        guard let reference = CommandReference.atPrompt.first(where: { $0.name == name || $0.aliases.contains(name) })
+        else { return [] }
+        let others = before.dropFirst().filter { !$0.hasPrefix("--") }.count
+        if cursor.word.hasPrefix("--"), others == 0 {
+            return reference.options.map { Bytes(utf8: $0.name) }.filter { $0.hasPrefix(cursor.word) }
+        }
+        if let last = before.last, last == "--node" { return members(cursor.word, lookUp) }
+        guard others < reference.arguments.count else { return [] }
+        switch reference.arguments[others] {
+        case .key: return lookUp(.keys(cursor.word)).filter { $0.hasPrefix(cursor.word) }
+        case .member: return members(cursor.word, lookUp)
+        case .command: return commands(cursor.word, chapter: nil)
+        case .value, .newName, .address: return []
+        }
+    }
+
+    private static func members(_ word: Bytes, _ lookUp: (Lookup) -> [Bytes]) -> [Bytes] {
+        lookUp(.members).filter { $0.hasPrefix(word) }
+    }
+
+    /// Names of commands, and aliases when no name fits.
+    private static func commands(_ word: Bytes, chapter: CommandReference.Chapter?) -> [Bytes] {
+        let known = CommandReference.atPrompt.filter { chapter == nil || $0.chapter == chapter }
+        let names = known.map { Bytes(utf8: $0.name) }.filter { $0.hasPrefix(word) }
+        guard names.isEmpty else { return names }
+        return known.flatMap(\.aliases).map { Bytes(utf8: $0) }.filter { $0.hasPrefix(word) }
+    }
+
+    /// The longest common beginning that ends between characters.
+    private static func commonPrefix(_ words: [Bytes]) -> Bytes? {
+        var length = words.map(\.count).min() ?? 0
+        for word in words.dropFirst() {
+            while length > 0, word[0..<length] != words[0][0..<length] { length -= 1 }
+        }
+        while length > 0, words[0][0..<length].utf8String == nil { length -= 1 }
+        return length > 0 ? words[0][0..<length] : nil
+    }
+
+    /// The choices in columns, as `ls` shows names.
+    func listing(columns: Int) -> String {
+        let width = (choices.map(\.count).max() ?? 0) + 2
+        let across = max(1, columns / width)
+        let rows = (choices.count + across - 1) / across
+        return (0..<rows).map { row in
+            stride(from: row, to: choices.count, by: rows).map { place in
+                let next = place + rows < choices.count
+                return next ? choices[place] + String(repeating: " ", count: width - choices[place].count) : choices[place]
+            }.joined()
+        }.joined(separator: "\n")
+    }
+}
