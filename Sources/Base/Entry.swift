@@ -71,32 +71,89 @@ public struct Entry: Sendable, Equatable {
 
     /// Reads a packed entry. `data` shares its storage.
     public init(unpacking packed: Bytes) throws(ByteReader.Failure) {
-        var numbers: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
-        var data = Bytes()
+        var numbers = Numbers()
+        var data = 0..<0
+        if !packed.withUnsafeBytes({ Self.scan($0, &numbers, &data) }) {
+            numbers = Numbers()
+            data = try Self.read(packed, &numbers)
+        }
+        term = Term(numbers.values.0)
+        index = Index(numbers.values.1)
+        kind = Kind(rawValue: numbers.values.2)
+        timeMs = numbers.values.3
+        sessionID = numbers.values.4
+        sequence = numbers.values.5
+        version = numbers.values.6
+        self.packed = packed
+        self.data = packed[data]
+    }
+
+    /// Fields 1 to 7.
+    private struct Numbers {
+        var values: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
+
+        @inline(__always)
+        mutating func set(_ field: Int, _ number: UInt64) {
+            switch field {
+            case 1: values.0 = number
+            case 2: values.1 = number
+            case 3: values.2 = number
+            case 4: values.3 = number
+            case 5: values.4 = number
+            case 6: values.5 = number
+            default: values.6 = number
+            }
+        }
+    }
+
+    /// Reads what `init` packs: known fields alone, their tags a byte each. A follower and a recovering disk read every
+    /// entry, so this counts no references. False when the bytes are anything else; `read` then says what.
+    private static func scan(
+        _ bytes: UnsafeRawBufferPointer, _ numbers: inout Numbers, _ data: inout Range<Int>
+    ) -> Bool {
+        var offset = 0
+        while offset < bytes.count {
+            let tag = bytes[offset]
+            offset += 1
+            var number: UInt64 = 0
+            var shift: UInt64 = 0
+            while true {
+                guard offset < bytes.count, shift < 63 else { return false }
+                let byte = bytes[offset]
+                offset += 1
+                number |= UInt64(byte & 0x7f) << shift
+                if byte < 0x80 { break }
+                shift += 7
+            }
+            if tag == 8 << 3 | WireType.lengthDelimited.rawValue {
+                guard number <= UInt64(bytes.count - offset) else { return false }
+                data = offset..<offset + Int(number)
+                offset = data.upperBound
+            } else {
+                guard tag & 7 == WireType.varint.rawValue, 1...7 ~= tag >> 3 else { return false }
+                numbers.set(Int(tag >> 3), number)
+            }
+        }
+        return true
+    }
+
+    /// Reads any encoding that protobuf allows, unknown fields included; where `data` stands.
+    private static func read(_ packed: Bytes, _ numbers: inout Numbers) throws(ByteReader.Failure) -> Range<Int> {
+        var data = 0..<0
         var reader = ByteReader(packed)
         while !reader.isAtEnd {
             let (field, type) = try reader.readTag()
             switch (field, type) {
-            case (1, .varint): numbers.0 = try reader.readVarint()
-            case (2, .varint): numbers.1 = try reader.readVarint()
-            case (3, .varint): numbers.2 = try reader.readVarint()
-            case (4, .varint): numbers.3 = try reader.readVarint()
-            case (5, .varint): numbers.4 = try reader.readVarint()
-            case (6, .varint): numbers.5 = try reader.readVarint()
-            case (7, .varint): numbers.6 = try reader.readVarint()
-            case (8, .lengthDelimited): data = try reader.readLengthDelimited()
-            default: try reader.skip(type)
+            case (1...7, .varint):
+                numbers.set(field, try reader.readVarint())
+            case (8, .lengthDelimited):
+                let count = try reader.readLengthDelimited().count
+                data = reader.offset - count..<reader.offset
+            default:
+                try reader.skip(type)
             }
         }
-        term = Term(numbers.0)
-        index = Index(numbers.1)
-        kind = Kind(rawValue: numbers.2)
-        timeMs = numbers.3
-        sessionID = numbers.4
-        sequence = numbers.5
-        version = numbers.6
-        self.packed = packed
-        self.data = data
+        return data
     }
 
     public static func == (a: Entry, b: Entry) -> Bool { a.packed == b.packed }
