@@ -47,6 +47,15 @@ extension Command {
         }
     }
 
+    /// What `single(.set(key: key, value: .data(data)))` encodes to, from bytes that are only borrowed: they are copied
+    /// once, to where they stay until the entry is on the disk.
+    public static func encodeSet(key: RawSpan, data: RawSpan, headroom: Int = Entry.headroom) -> Bytes {
+        var writer = ByteWriter(capacity: 23 + key.byteCount + data.byteCount, headroom: headroom)
+        writer.write(Form.single)
+        Operation.encodeSet(key: key, data: data, into: &writer)
+        return writer.finish()
+    }
+
     /// Reads a command; keys and values are slices of `bytes`. Any bytes at all are safe to pass.
     public init(decoding bytes: Bytes, version: UInt64) throws(Failure) {
         guard version == Self.version else { throw .unknownVersion(version) }
@@ -90,6 +99,15 @@ extension Operation {
         case .append(let key, let tail), .appendItem(let key, let tail): 21 + key.count + tail.count
         case .keys(let prefix, let startAfter, _): 31 + prefix.count + startAfter.count
         }
+    }
+
+    static func encodeSet(key: RawSpan, data: RawSpan, into writer: inout ByteWriter) {
+        writer.write(Code.set)
+        writer.writeVarint(UInt64(key.byteCount))
+        writer.write(key)
+        writer.write(Value.Kind.data.rawValue)
+        writer.writeVarint(UInt64(data.byteCount))
+        writer.write(data)
     }
 
     func encode(into writer: inout ByteWriter) {
