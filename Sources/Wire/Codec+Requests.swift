@@ -34,8 +34,7 @@ extension Wire.Codec {
     public func decodeSet(_ span: RawSpan) throws(Wire.DecodeFailure) -> Wire.WriteRequest {
         try unpack(swiftwater__v1__set_request__unpack, "SetRequest", span) {
             request throws(Wire.DecodeFailure) in
-            Wire.WriteRequest(
-                command: Command.single(try request.operation).encode(), requestID: read(request.request_id))
+            Wire.WriteRequest(command: try request.command, requestID: read(request.request_id))
         }
     }
 
@@ -95,10 +94,15 @@ extension ProtobufCBinaryData {
     /// As a key: 1 byte to 64 KiB.
     fileprivate var key: Bytes {
         get throws(Wire.DecodeFailure) {
-            guard len > 0 else { throw .emptyKey }
-            guard len <= Wire.maxKeySize else { throw .keyTooLong(len) }
+            try checkKey()
             return owned
         }
+    }
+
+    @inline(__always)
+    fileprivate func checkKey() throws(Wire.DecodeFailure) {
+        guard len > 0 else { throw .emptyKey }
+        guard len <= Wire.maxKeySize else { throw .keyTooLong(len) }
     }
 
     /// As something that a key is compared with.
@@ -131,6 +135,17 @@ extension Swiftwater__V1__KeysRequest {
 }
 
 extension Swiftwater__V1__SetRequest {
+    /// As it goes into the log. What is set most often, data, is not made a value on the way.
+    fileprivate var command: Bytes {
+        get throws(Wire.DecodeFailure) {
+            guard let value, value.pointee.kind_case == SWIFTWATER__V1__VALUE__KIND_DATA else {
+                return Command.single(try operation).encode()
+            }
+            try key.checkKey()
+            return Command.encodeSet(key: key.buffer.bytes, data: value.pointee.data.buffer.bytes)
+        }
+    }
+
     fileprivate var operation: Operation {
         get throws(Wire.DecodeFailure) {
             let key = try key.key
