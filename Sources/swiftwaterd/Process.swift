@@ -15,7 +15,7 @@ enum Process {
         let life = Life(thread: thread, options: options, log: log)
         Task { await life.begin() }
         // The main thread has nothing else to do: whoever ends the process calls exit.
-        while true { pause() }
+        withExtendedLifetime((thread, life)) { while true { pause() } }
     }
 }
 
