@@ -68,7 +68,7 @@ let package = Package(
         tests("StorageTests", ["Storage", "LogFormat", "Consensus", "Server", "Base", deque]),
         tests("ReplicaTests", ["Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
         tests("EventLoopTests", ["EventLoop", "Base"]),
-        tests("GRPCTests", ["GRPC", "EventLoop", "Base"]),
+        tests("GRPCTests", ["GRPC", "CNGHTTP2", "EventLoop", "Base"]),
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),
         tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
         tests("ClientTests", ["Client", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),

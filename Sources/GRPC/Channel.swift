@@ -229,16 +229,13 @@ extension Channel {
     private func lost(_ reason: String) {
         switch state {
         case .connecting: attemptFailed(reason)
-        case .ready where loop.now - readyAt < Self.shortLife:
-            // A server that lets everybody in and throws them out again is not to be stormed.
-            lastFailure = reason
-            state = .transientFailure
-            startBackoff()
         case .ready:
             lastFailure = reason
-            failures = 0
+            let wasShort = loop.now - readyAt < Self.shortLife
+            if !wasShort { failures = 0 }
             state = .idle
-            connectIfNeeded()
+            // A server that lets everybody in and throws them out again is not to be stormed.
+            if wasShort, queuedCalls == 0 { startBackoff() } else { connectIfNeeded() }
         case .idle, .transientFailure, .closed: break
         }
     }
@@ -279,7 +276,7 @@ extension Channel {
     }
 
     private func backoffPassed() {
-        guard state == .transientFailure else { return }
+        guard state == .transientFailure || state == .idle else { return }
         state = .idle
         connectIfNeeded()
     }

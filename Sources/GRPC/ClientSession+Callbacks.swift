@@ -92,8 +92,11 @@ private func clientReadsFrame(
 private func clientSendsFrame(
     _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ data: UnsafeMutableRawPointer?
 ) -> Int32 {
-    guard UInt32(frame!.pointee.hd.type) == NGHTTP2_HEADERS.rawValue else { return 0 }
-    client(data).call(stream: frame!.pointee.hd.stream_id)?.isSent = true
+    switch nghttp2_frame_type(rawValue: UInt32(frame!.pointee.hd.type)) {
+    case NGHTTP2_HEADERS: client(data).call(stream: frame!.pointee.hd.stream_id)?.isSent = true
+    case NGHTTP2_GOAWAY: client(data).noteGoAway(frame!.pointee.goaway)
+    default: break
+    }
     return 0
 }
 

@@ -136,6 +136,12 @@ public final class GRPCServer: @unchecked Sendable {
         if core.flushList.flush() { loop.perform {} }
     }
 
+    /// Closes all connections as a broken network would: for tests.
+    func dropConnections() { for link in links.values { link.tcp.reset() } }
+
+    /// Reads no more from any connection: for tests.
+    func pauseConnections() { for link in links.values { link.tcp.pauseReading() } }
+
     // MARK: Time
 
     private func startDeadlineTimer() {

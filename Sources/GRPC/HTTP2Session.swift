@@ -138,6 +138,14 @@ class HTTP2Session {
     /// What nghttp2 found wrong with the peer's frames; the last word counts.
     func noteComplaint(_ text: String) { complaint = text }
 
+    /// A GOAWAY was sent: when it is for an error that nghttp2 found, it says which.
+    func noteGoAway(_ frame: nghttp2_goaway) {
+        guard frame.error_code != NGHTTP2_NO_ERROR.rawValue, complaint == nil else { return }
+        let words = UnsafeRawBufferPointer(start: frame.opaque_data, count: frame.opaque_data_len)
+        let code = String(cString: nghttp2_http2_strerror(frame.error_code))
+        complaint = words.isEmpty ? code : "\(code): \(String(decoding: words, as: UTF8.self))"
+    }
+
     // MARK: Connection frames
 
     /// Asks for a sign of life.

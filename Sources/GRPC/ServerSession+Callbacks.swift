@@ -76,6 +76,8 @@ extension ServerSession {
             resetStream(header.stream_id, NGHTTP2_NO_ERROR)
         case NGHTTP2_RST_STREAM:
             if frame.pointee.rst_stream.error_code != NGHTTP2_NO_ERROR.rawValue { _ = mayReset() }
+        case NGHTTP2_GOAWAY:
+            noteGoAway(frame.pointee.goaway)
         default: break
         }
     }

@@ -35,15 +35,13 @@ final class Harness: @unchecked Sendable {
     deinit { precondition(server == nil, "stop the harness") }
 
     /// Stops everything, and fails the test when the server does not come to its end.
-    func stop() async {
+    func stop(isServerStopped: Bool = false) async {
         await onClient { [self] in
             for channel in channels { channel.close() }
             channels = []
         }
-        await withCheckedContinuation { continuation in
-            serverThread.loop.perform { [self] in
-                server.shutdown(grace: .milliseconds(500)) { continuation.resume() }
-            }
+        if !isServerStopped {
+            await shutDown()
         }
         await onServer { [self] in
             #expect(server.openCallCount == 0)
@@ -52,6 +50,14 @@ final class Harness: @unchecked Sendable {
         }
         clientThread.stop()
         serverThread.stop()
+    }
+
+    private func shutDown() async {
+        await withCheckedContinuation { continuation in
+            serverThread.loop.perform { [self] in
+                server.shutdown(grace: .milliseconds(500)) { continuation.resume() }
+            }
+        }
     }
 
     func onServer<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async rethrows -> R {
