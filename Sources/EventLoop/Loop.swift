@@ -5,7 +5,9 @@ import Synchronization
 
 /// A libuv event loop that is also an actor executor: actors that name it as their `unownedExecutor` run on
 /// its thread, and so do all handlers of its timers, connections and watchers. A handler set inside such an
-/// actor is therefore already isolated to it: no hop, no `assumeIsolated`.
+/// actor is therefore already isolated to it: no hop, no `assumeIsolated`. When it captures a connection too,
+/// it must capture `self` strongly, `[self, unowned connection]`: the compiler (6.3) cannot follow
+/// `unowned self` then. The cycle ends when the handle closes, since that drops its handlers.
 ///
 /// Everything on a loop is confined to its thread, except what says "from any thread": `enqueue`, `perform`,
 /// `Wakeup.signal`, `now`.

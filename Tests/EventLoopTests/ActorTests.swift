@@ -39,6 +39,51 @@ private actor Counter {
     func isOnLoop() -> Bool { loop.isCurrent }
 }
 
+/// An actor that owns its connections, and whose handlers touch its state without more ado.
+private actor EchoServer {
+    nonisolated let loop: Loop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+    private var listener: TCPListener?
+    private var connections: [ObjectIdentifier: TCPConnection] = [:]
+    private(set) var answers = 0
+
+    init(_ loop: Loop) { self.loop = loop }
+
+    func start() throws -> UInt16 {
+        let listener = try TCPListener(loop, host: "127.0.0.1", port: 0)
+        listener.onAccept = { [self] connection in serve(connection) }
+        self.listener = listener
+        return listener.port
+    }
+
+    private func serve(_ connection: TCPConnection) {
+        let id = ObjectIdentifier(connection)
+        connections[id] = connection
+        connection.onRead = { [self, unowned connection] in
+            answers += 1
+            connection.write($0)
+        }
+        connection.onClose = { [self] _ in connections[id] = nil }
+        connection.resumeReading()
+    }
+
+    func ask(port: UInt16) async -> String {
+        await withCheckedContinuation { continuation in
+            TCPConnection.connect(to: "127.0.0.1", port: port, on: loop, timeout: .seconds(5)) { [self] in
+                guard case .success(let connection) = $0 else { return continuation.resume(returning: "\($0)") }
+                connections[ObjectIdentifier(connection)] = connection
+                connection.onRead = { [self, unowned connection] in
+                    connections[ObjectIdentifier(connection)] = nil
+                    connection.close()
+                    continuation.resume(returning: Bytes(copying: $0).utf8String ?? "?")
+                }
+                connection.resumeReading()
+                connection.write("to the actor" as Bytes)
+            }
+        }
+    }
+}
+
 @Suite("An actor on a loop")
 struct ActorTests {
     @Test("runs on the loop's thread when a task calls it")
@@ -60,6 +105,18 @@ struct ActorTests {
             let before = await counter.ticks
             try await test.on { _ in counter.tickFromCallback() }
             #expect(await counter.ticks == before + 1)
+        }
+    }
+
+    @Test("owns connections whose handlers are its own")
+    func ownsConnections() async throws {
+        try await withTestLoop { test in
+            let server = EchoServer(test.loop)
+            let port = try await server.start()
+            for number in 1...10 {
+                #expect(await server.ask(port: port) == "to the actor")
+                #expect(await server.answers == number)
+            }
         }
     }
 
