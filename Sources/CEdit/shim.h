@@ -37,9 +37,19 @@ static inline int edit_set_mode(EditLine *editor, const char *mode) {
     return el_set(editor, EL_EDITOR, mode);
 }
 
-// With 1, libedit puts the terminal right before a signal is acted on.
+// With 1, libedit puts the terminal right before a signal is acted on, and follows the window's size.
 static inline int edit_set_signals(EditLine *editor, int flag) {
     return el_set(editor, EL_SIGNAL, flag);
+}
+
+// While a line is edited, Ctrl-C and Ctrl-Z are keys like others, and come as such.
+static inline int edit_take_signal_keys(EditLine *editor) {
+    return el_set(editor, EL_SETTY, "-d", "-isig", NULL);
+}
+
+// 0: the terminal as it was before; 1: as editing needs it.
+static inline int edit_prepare_terminal(EditLine *editor, int flag) {
+    return el_set(editor, EL_PREP_TERM, flag);
 }
 
 static inline int edit_add_function(

@@ -31,6 +31,7 @@ public final class LineEditor: LineSource {
     private let past: OpaquePointer
     fileprivate let prompt: UnsafeMutablePointer<CChar>
     fileprivate let complete: (Substring) -> Completion
+    fileprivate var isInterrupted = false
 
     /// How many lines the arrow keys reach back.
     static let historyLength = 1000
@@ -60,6 +61,11 @@ public final class LineEditor: LineSource {
         edit_add_function(editor, "swiftwater-complete", "completes a command, a key or a name", completeWord)
         edit_bind(editor, "\t", "swiftwater-complete")
         edit_bind(editor, "^R", "em-inc-search-prev")
+        edit_take_signal_keys(editor)
+        edit_add_function(editor, "swiftwater-interrupt", "gives the line up", interruptLine)
+        edit_bind(editor, "^C", "swiftwater-interrupt")
+        edit_add_function(editor, "swiftwater-suspend", "stops the program until it is continued", suspendProgram)
+        edit_bind(editor, "^Z", "swiftwater-suspend")
         el_source(editor, nil)
         for line in lines.suffix(Self.historyLength) { edit_history_enter(past, line) }
     }
@@ -72,10 +78,9 @@ public final class LineEditor: LineSource {
 
     public func next() -> LineInput {
         var count: Int32 = 0
-        errno = 0
-        guard let text = el_gets(editor, &count), count > 0 else {
-            return count < 0 && errno == EINTR ? .interrupted : .end
-        }
+        isInterrupted = false
+        guard let text = el_gets(editor, &count), count > 0 else { return .end }
+        if isInterrupted { return .interrupted }
         var line = String(cString: text)
         if line.hasSuffix("\n") { line.removeLast() }
         return .line(line)
@@ -103,6 +108,21 @@ private func completeWord(_ editor: OpaquePointer?, _: Int32) -> UInt8 {
     }
     guard !completion.choices.isEmpty else { return UInt8(CC_REFRESH_BEEP) }
     edit_print("\n" + completion.listing(columns: terminalWidth()) + "\n")
+    return UInt8(CC_REDISPLAY)
+}
+
+/// Bound to Ctrl-C.
+private func interruptLine(_ editor: OpaquePointer?, _: Int32) -> UInt8 {
+    LineEditor.of(editor).isInterrupted = true
+    edit_print("^C\n")
+    return UInt8(CC_NEWLINE)
+}
+
+/// Bound to Ctrl-Z.
+private func suspendProgram(_ editor: OpaquePointer?, _: Int32) -> UInt8 {
+    edit_prepare_terminal(editor, 0)
+    raise(SIGTSTP)
+    edit_prepare_terminal(editor, 1)
     return UInt8(CC_REDISPLAY)
 }
 

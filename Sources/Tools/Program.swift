@@ -17,10 +17,11 @@ public struct Program: Sendable {
         self.environment = environment
     }
 
-    /// `words` are the program's arguments without its own name, byte for byte.
-    public func run(_ words: [Bytes]) async -> ExitCode {
+    /// `words` are the program's arguments without its own name, byte for byte. To be called on the program's first
+    /// thread, which it keeps.
+    public func run(_ words: [Bytes]) -> ExitCode {
         do throws(UsageError) {
-            return try await dispatch(words)
+            return try dispatch(words)
         } catch {
             writeErrors("swiftwater: \(error)\n")
             return .usage
@@ -75,26 +76,26 @@ public struct Program: Sendable {
         return lines
     }
 
-    private func dispatch(_ words: [Bytes]) async throws(UsageError) -> ExitCode {
+    private func dispatch(_ words: [Bytes]) throws(UsageError) -> ExitCode {
         switch try task(words) {
         case .print(let lines):
             return finish(Printed(lines: lines))
         case .prompt(let connection):
             let client = try client(connection)
             let style: Style? = connection.output == .json ? .json : nil
-            let code = await Prompt(client: client, style: style ?? .prompt).run()
-            await client.close()
+            let code = Prompt(client: client, style: style ?? .prompt).run()
+            blocking { await client.close() }
             return code
         case .one(let command, let connection):
-            return try await one(command, connection)
+            return try one(command, connection)
         case .up(let words):
-            return try await up(words)
+            return try up(words)
         case .bench(let words, let connection):
-            return try await bench(words, connection)
+            return try bench(words, connection)
         }
     }
 
-    private func one(_ command: Grammar.Command, _ connection: Grammar.Connection) async throws(UsageError) -> ExitCode {
+    private func one(_ command: Grammar.Command, _ connection: Grammar.Connection) throws(UsageError) -> ExitCode {
         switch command {
         case .help(let name):
             return finish(Printed(lines: try help(about: name)))
@@ -102,12 +103,15 @@ public struct Program: Sendable {
             return .done
         case .transactionFromInput:
             let statements = try Grammar.statements(readAllInput())
-            return try await one(.request(try Grammar(.commandLine).transaction(statements)), connection)
+            return try one(.request(try Grammar(.commandLine).transaction(statements)), connection)
         case .request(let request):
             let client = try client(connection)
             let runner = Runner(client: client, style: connection.output == .json ? .json : .plain, write: writeAll)
-            let printed = await runner.run(request)
-            await client.close()
+            let printed = blocking {
+                let printed = await runner.run(request)
+                await client.close()
+                return printed
+            }
             return finish(printed)
         }
     }
@@ -149,21 +153,22 @@ public struct Program: Sendable {
 }
 
 extension Program {
-    private func up(_ words: [String]) async throws(UsageError) -> ExitCode {
+    private func up(_ words: [String]) throws(UsageError) -> ExitCode {
         guard case .arguments(let arguments) = try readUp(words) else { return finish(Printed(line: UpArguments.helpMessage())) }
         let plan = try UpPlan(
             directory: arguments.dataDir, nodes: arguments.nodes, basePort: arguments.basePort,
             stored: try Up.stored(in: arguments.dataDir))
-        return await Up(plan: plan, server: Self.siblingProgram("swiftwaterd")) { line in
+        let up = Up(plan: plan, server: Self.siblingProgram("swiftwaterd")) { line in
             _ = writeAll(Array((line + "\n").utf8))
-        }.run()
+        }
+        return blocking { await up.run() }
     }
 
     private func readUp(_ words: [String]) throws(UsageError) -> ReadArguments<UpArguments> {
         try UpArguments.read(words)
     }
 
-    private func bench(_ words: [String], _ connection: Grammar.Connection) async throws(UsageError) -> ExitCode {
+    private func bench(_ words: [String], _ connection: Grammar.Connection) throws(UsageError) -> ExitCode {
         guard case .arguments(let arguments) = try BenchArguments.read(words) else {
             return finish(Printed(line: BenchArguments.helpMessage()))
         }
@@ -176,9 +181,11 @@ extension Program {
         let all = connection.overridden(by: own)
         let settings = try arguments.settings(try endpoints(all), timeout: all.timeout ?? .seconds(5))
         let format = all.output ?? .text
-        let report = await Bench(settings: settings).run { line in
-            guard isatty(STDERR_FILENO) == 1 else { return }
-            writeErrors(line.isEmpty ? "\r\u{1b}[K" : "\r\(line)\u{1b}[K")
+        let report = blocking {
+            await Bench(settings: settings).run { line in
+                guard isatty(STDERR_FILENO) == 1 else { return }
+                writeErrors(line.isEmpty ? "\r\u{1b}[K" : "\r\(line)\u{1b}[K")
+            }
         }
         return finish(report.printed(format))
     }

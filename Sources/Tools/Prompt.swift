@@ -6,7 +6,7 @@ import Synchronization
 import Wire
 
 /// The conversation: a line, an answer, a line.
-public struct Prompt {
+public struct Prompt: Sendable {
     let client: Client
     let runner: Runner
     let grammar = Grammar(.prompt)
@@ -19,9 +19,9 @@ public struct Prompt {
     }
 
     /// Until Ctrl-D or `exit`. On a terminal it ends with 0; lines from a pipe end with the worst that happened.
-    public func run() async -> ExitCode {
+    public func run() -> ExitCode {
         guard isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 else {
-            return await converse(PlainLines(), isTerminal: false)
+            return converse(PlainLines(), isTerminal: false)
         }
         let history = HistoryFile.standard()
         let client = client
@@ -30,31 +30,31 @@ public struct Prompt {
                 prompt: "swiftwater> ", history: history?.load() ?? [],
                 complete: { Completion(of: $0, lookUp: { Self.lookUp($0, client) }) })
         else {
-            return await converse(PlainLines(), isTerminal: true)
+            return converse(PlainLines(), isTerminal: true)
         }
         Interrupts.install([SIGINT]) { _ in Self.current.withLock { $0 }?.cancel() }
-        await greet()
-        return await converse(editor, isTerminal: true) { line in
+        show(blocking { await greeting() })
+        return converse(editor, isTerminal: true) { line in
             editor.remember(line)
             history?.append(line)
         }
     }
 
-    private func greet() async {
+    private func greeting() async -> Printed {
         do throws(ClientError) {
             let status = try await client.status()
             let count = status.members.count
             let members = count == 1 ? "1 member" : "\(count) members"
             let leader = status.leader.isEmpty ? "no leader at the moment" : "\(status.leader) leads"
-            show(Printed(line: "Swiftwater \(status.version): \(members), \(leader). Type help, or Ctrl-D to leave."))
+            return Printed(line: "Swiftwater \(status.version): \(members), \(leader). Type help, or Ctrl-D to leave.")
         } catch {
-            show(Printed(line: "No member answers yet: \(error)\nType help, or Ctrl-D to leave."))
+            return Printed(line: "No member answers yet: \(error)\nType help, or Ctrl-D to leave.")
         }
     }
 
     func converse(
         _ source: some LineSource, isTerminal: Bool, remember: (String) -> Void = { _ in }
-    ) async -> ExitCode {
+    ) -> ExitCode {
         var worst = ExitCode.done
         while true {
             switch source.next() {
@@ -62,10 +62,10 @@ public struct Prompt {
                 if isTerminal { show(Printed(line: "")) }
                 return isTerminal ? .done : worst
             case .interrupted:
-                show(Printed(line: ""))
+                continue
             case .line(let line):
                 if HistoryFile.isWorthKeeping(line) { remember(line) }
-                guard let printed = await answer(line) else { return isTerminal ? .done : worst }
+                guard let printed = blocking({ await answer(line) }) else { return isTerminal ? .done : worst }
                 show(printed)
                 worst = max(worst, printed.code)
             }
@@ -113,7 +113,7 @@ public struct Prompt {
 
     /// Asked from the editor, which holds the thread: the answer is waited for.
     private static func lookUp(_ what: Completion.Lookup, _ client: Client) -> [Bytes] {
-        blockingResult(within: lookUpTimeout) { () async -> [Bytes] in
+        blocking(within: lookUpTimeout) { () async -> [Bytes] in
             do throws(ClientError) {
                 switch what {
                 case .keys(let prefix):

@@ -26,9 +26,16 @@ private func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     return true
 }
 
-/// Runs a task and waits for it on this thread, which must not be one of the concurrency pool's. Nil, and the task is
-/// cancelled, when it takes longer.
-func blockingResult<T: Sendable>(within limit: Interval, _ body: @escaping @Sendable () async -> T) -> T? {
+/// Runs a task and waits for it on this thread. The program's own thread is not the concurrency pool's: those have
+/// their signals blocked, and a terminal needs a thread that Ctrl-Z reaches.
+func blocking<T: Sendable>(_ body: @escaping @Sendable () async -> T) -> T {
+    let box = BlockingBox<T>()
+    Task.detached { box.put(await body()) }
+    return box.take()
+}
+
+/// The same with a limit; nil, and the task is cancelled, when it takes longer.
+func blocking<T: Sendable>(within limit: Interval, _ body: @escaping @Sendable () async -> T) -> T? {
     let box = BlockingBox<T>()
     let task = Task.detached { box.put(await body()) }
     let result = box.take(within: limit)
@@ -51,6 +58,13 @@ private final class BlockingBox<T: Sendable>: @unchecked Sendable {
     func put(_ value: T) {
         self.value.withLock { $0 = value }
         sem_post(semaphore)
+    }
+
+    func take() -> T {
+        while true {
+            sem_wait(semaphore)
+            if let value = value.withLock({ $0 }) { return value }
+        }
     }
 
     func take(within limit: Interval) -> T? {

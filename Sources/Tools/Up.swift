@@ -99,7 +99,7 @@ public struct Up: Sendable {
                     stop(&members, feed)
                 }
                 if members.running.isEmpty {
-                    if !members.isStopping { print("No member is left.") }
+                    print(members.isStopping ? "All members have stopped." : "No member is left.")
                     return members.isStopping ? members.code : .clusterError
                 }
             case .leader(let name, let term):

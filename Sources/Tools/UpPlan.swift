@@ -89,26 +89,23 @@ public struct UpPlan: Equatable, Sendable {
         ]
     }
 
-    /// What the user adds to `swiftwater` to reach this cluster; empty when its default does.
-    var endpointsOption: String {
-        guard members[0].address != Endpoint(host: "127.0.0.1", port: Self.defaultPort) else { return "" }
-        return " --endpoints " + members.map(\.address.description).joined(separator: ",")
+    /// What a shell has to be told to reach this cluster; nil when `swiftwater` looks there by itself.
+    var export: String? {
+        guard members[0].address != Program.defaultEndpoint else { return nil }
+        return "export \(Program.environmentVariable)=" + members.map(\.address.description).joined(separator: ",")
     }
 }
 
 extension UpPlan {
     /// What stands on the terminal once the cluster works.
     func suggestions(process: Int32) -> [String] {
-        let program = "swiftwater" + endpointsOption
-        let width = program.count + 24
         func line(_ command: String, _ meaning: String) -> String {
-            "  " + command + String(repeating: " ", count: max(2, width - command.count)) + meaning
+            "  " + command + String(repeating: " ", count: max(2, 32 - command.count)) + meaning
         }
-        return [
-            "Try, in another terminal:",
-            line(program, "a prompt; type help there"),
-            line("\(program) set greeting hello", "write something"),
-            line("\(program) status", "who leads, and how far everybody is"),
+        return ["Try, in another terminal:"] + (export.map { ["  " + $0] } ?? []) + [
+            line("swiftwater", "a prompt; type help there"),
+            line("swiftwater set greeting hello", "write something"),
+            line("swiftwater status", "who leads, and how far everybody is"),
             line("kill -9 \(process)", "the leader, gone: then ask for status again"),
             "Ctrl-C stops them all; the same command brings the same cluster back.",
         ]
