@@ -61,6 +61,10 @@ let package = Package(
         .executableTarget(name: "swiftwaterd", dependencies: ["Server", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
         .executableTarget(name: "swiftwater", dependencies: ["Tools", "Client", "Base", argumentParser], swiftSettings: settings),
 
+        // A member that fails as it is told, for the tests of what speaks to members.
+        .target(
+            name: "FakeMember", dependencies: ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire"],
+            path: "Tests/FakeMember", swiftSettings: settings),
         tests("BaseTests", ["Base"]),
         tests("ConsensusTests", ["Consensus", "Base"], resources: [.copy("Scenarios")]),
         tests("KeyspaceTests", ["Keyspace", "Base"]),
@@ -71,8 +75,8 @@ let package = Package(
         tests("GRPCTests", ["GRPC", "CNGHTTP2", "EventLoop", "Base"]),
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),
         tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
-        tests("ClientTests", ["Client", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
-        tests("ToolsTests", ["Tools", "Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
+        tests("ClientTests", ["Client", "FakeMember", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
+        tests("ToolsTests", ["Tools", "Client", "FakeMember", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("ClusterTests", ["Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("HouseTests", []),
     ],
