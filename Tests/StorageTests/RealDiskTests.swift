@@ -29,36 +29,24 @@ final class TemporaryDirectory {
     }
 }
 
-func small() -> StorageLimits {
-    var limits = StorageLimits()
-    limits.segmentBytes = 64 << 10
-    return limits
-}
-
-func entry(_ index: Index, term: Term = 1, kind: Entry.Kind = .command, size: Int = 20) -> Entry {
-    var writer = ByteWriter(capacity: size, headroom: Entry.headroom)
-    for offset in 0..<size { writer.write(UInt8(truncatingIfNeeded: index.rawValue &* 31 &+ UInt64(offset))) }
-    return Entry(term: term, index: index, kind: kind, timeMs: 1_700_000_000_000, data: writer.finish())
-}
-
 @Suite struct RealDisk {
     @Test("What was written and synced is there after a restart")
     func restart() throws {
         let temporary = TemporaryDirectory()
         do {
             let directory = try RealDirectory(path: temporary.path)
-            guard case .blank = try Storage.recover(from: directory, limits: small()) else {
+            guard case .blank = try Storage.recover(from: directory, limits: smallLimits(segment: 64 << 10)) else {
                 Issue.record("an empty directory holds no member")
                 return
             }
-            let format = Storage.format(Identity(member: 7, name: "n1"), limits: small())
+            let format = Storage.format(Identity(member: 7, name: "n1"), limits: smallLimits(segment: 64 << 10))
             guard case .done = directory.executor.run(format) else { Issue.record("format failed"); return }
         }
         do {
             let directory = try RealDirectory(path: temporary.path)
-            guard case .member(let recovered) = try Storage.recover(from: directory, limits: small()) else { return }
+            guard case .member(let recovered) = try Storage.recover(from: directory, limits: smallLimits(segment: 64 << 10)) else { return }
             #expect(recovered.identity.name == "n1")
-            var storage = Storage(recovered, limits: small())
+            var storage = Storage(recovered, limits: smallLimits(segment: 64 << 10))
             var next: Index = 1
             var durable: UInt64 = 0
             for token in 1...200 as ClosedRange<UInt64> {
@@ -76,11 +64,11 @@ func entry(_ index: Index, term: Term = 1, kind: Entry.Kind = .command, size: In
             #expect(durable == 200)
         }
         let directory = try RealDirectory(path: temporary.path)
-        guard case .member(let recovered) = try Storage.recover(from: directory, limits: small()) else { return }
+        guard case .member(let recovered) = try Storage.recover(from: directory, limits: smallLimits(segment: 64 << 10)) else { return }
         #expect(recovered.lastIndex == 1000)
         #expect(recovered.hardState == HardState(term: 1))
         #expect(recovered.tail.last == entry(1000, size: 200))
-        var storage = Storage(recovered, limits: small())
+        var storage = Storage(recovered, limits: smallLimits(segment: 64 << 10))
         var seen: [Entry] = []
         var request: UInt64 = 0
         while seen.count < 1000, request < 2000 {
