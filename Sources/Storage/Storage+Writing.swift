@@ -106,7 +106,7 @@ extension Storage {
     /// alone, so that a new leader's first entry and a configuration find room on a full disk.
     private func countFitting() -> (count: Int, payloadBytes: Int) {
         let room = segment.room - Format.frameHeaderBytes
-        let roomForCommands = spares.isEmpty ? room - limits.effectiveReserve : room
+        let roomForCommands = spares.isEmpty ? room - limits.reserve(ofSegment: segment.size) : room
         var count = 0
         var payloadBytes = 0
         for entry in backlog.entries {

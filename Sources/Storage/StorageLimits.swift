@@ -29,6 +29,6 @@ public struct StorageLimits: Sendable {
     /// How long a packed entry may be: a frame with it alone fits into a fresh segment.
     public var maxEntryBytes: Int { segmentBytes - Format.framesStart - Format.frameHeaderBytes - 10 }
 
-    /// At most an eighth of a segment: small segments have small reserves.
-    var effectiveReserve: Int { min(reserveBytes, (segmentBytes - Format.framesStart) / 8) }
+    /// The reserve of a segment with so many bytes. At most an eighth: small segments have small reserves.
+    func reserve(ofSegment size: Int) -> Int { min(reserveBytes, (size - Format.framesStart) / 8) }
 }

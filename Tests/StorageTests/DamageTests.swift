@@ -234,3 +234,33 @@ import Testing
         #expect(throws: RecoveryFailure.self) { try Storage.recover(from: rig.disk, limits: smallLimits()) }
     }
 }
+
+@Suite struct LostWrites {
+    @Test("A sector that went back to zeros before the last frame is damage, however much it looks like a tear")
+    func blankedSectors() throws {
+        let rig = try Rig()
+        rig.commit(Turn(token: 1, hardState: HardState(term: 1)))
+        for number in 1...10 as ClosedRange<UInt64> {
+            rig.commit(Turn(token: number + 1, entries: entries(number...number, size: 1_300)))
+        }
+        let file = DiskFile.segment(2)
+        let content = rig.disk.content(file)
+        let end = content.lastIndex { $0 != 0 }! / 512 * 512
+        let lastFrame = stride(from: end, through: 0, by: -512).first { content[$0..<$0 + 4] == [0x53, 0x57, 0x66, 0x72] }!
+        var tried = 0
+        for file in [DiskFile.segment(1), file] {
+            let content = rig.disk.content(file)
+            let stop = file == .segment(2) ? lastFrame : content.count
+            for start in stride(from: Format.framesStart, to: stop, by: 512)
+            where content[start..<start + 512].contains(where: { $0 != 0 }) {
+                let disk = rig.disk.copy()
+                disk.damage(file) { for offset in start..<start + 512 { $0[offset] = 0 } }
+                #expect(throws: RecoveryFailure.self, "\(file.name) at \(start)") {
+                    try Storage.recover(from: disk, limits: smallLimits())
+                }
+                tried += 1
+            }
+        }
+        #expect(tried > 10)
+    }
+}

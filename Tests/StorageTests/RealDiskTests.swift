@@ -88,4 +88,126 @@ final class TemporaryDirectory {
         }
         #expect(seen == (1...1000).map { entry(Index(UInt64($0)), size: 200) })
     }
+
+    /// A member of its own on a real directory.
+    private func formatted(_ temporary: TemporaryDirectory) throws -> RealDirectory {
+        let directory = try RealDirectory(path: temporary.path)
+        guard case .done = directory.executor.run(Storage.format(Identity(member: 7, name: "n1"), limits: smallLimits()))
+        else { throw Rig.Blank() }
+        return directory
+    }
+
+    @Test("A directory belongs to one process at a time")
+    func lock() throws {
+        let temporary = TemporaryDirectory()
+        do {
+            let first = try RealDirectory(path: temporary.path)
+            #expect(throws: RealDirectory.Failure.inUse(path: temporary.path)) { try RealDirectory(path: temporary.path) }
+            withExtendedLifetime(first) {}
+        }
+        _ = try RealDirectory(path: temporary.path)
+    }
+
+    @Test("A directory is made with its parents; a place where none can be says so")
+    func making() throws {
+        let temporary = TemporaryDirectory()
+        let path = temporary.path + "/a/b/"
+        _ = try RealDirectory(path: path)
+        rmdir(temporary.path + "/a/b")
+        rmdir(temporary.path + "/a")
+        #expect(throws: RealDirectory.Failure.self) { try RealDirectory(path: "/proc/swiftwater/data") }
+        #expect(throws: RealDirectory.Failure.self) { try RealDirectory(path: "/dev/null") }
+    }
+
+    @Test("A file system that has no more space for us is a full disk, and leaves no half-made segment behind")
+    func full() throws {
+        let temporary = TemporaryDirectory()
+        let directory = try formatted(temporary)
+        // A limit on the size of files stands in for a small disk: the kernel refuses with EFBIG instead of ENOSPC.
+        // It holds for the whole process; nothing else here makes files that large.
+        var old = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old)
+        var tight = old
+        tight.rlim_cur = 64 << 20
+        setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &tight)
+        defer { setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old) }
+        var limits = smallLimits()
+        limits.segmentBytes = 65 << 20
+
+        guard case .member(let recovered) = try Storage.recover(from: directory, limits: limits) else { return }
+        var storage = Storage(recovered, limits: limits)
+        storage.write(
+            token: 1, hardState: HardState(term: 1), truncateFrom: nil, entries: entries(1...3))
+        var events = run(&storage, on: directory)
+        let isFull = storage.isFull
+        #expect(isFull)
+        guard case .full(let error)? = events.last(where: { if case .full = $0 { true } else { false } }) else {
+            Issue.record("a full disk was not reported")
+            return
+        }
+        #expect(error.file == .segmentDraft(2) && error.isFull)
+        #expect(try directory.list().map(\.file.name).sorted() == ["identity", "segment-0000000000000001.log", "state"])
+        #expect(events.contains { if case .durable(1) = $0 { true } else { false } })
+
+        setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old)
+        storage.advance(to: Instant.zero + limits.spaceRetry)
+        events = run(&storage, on: directory)
+        let isFullStill = storage.isFull
+        #expect(!isFullStill)
+        #expect(try directory.list().contains { $0.file == .segment(2) && $0.size == 65 << 20 })
+    }
+
+    private func run(_ storage: inout Storage, on directory: RealDirectory) -> [StorageEvent] {
+        var events: [StorageEvent] = []
+        while true {
+            var operations: [DiskOperation] = []
+            storage.nextOperations(into: &operations)
+            guard !operations.isEmpty else { return events }
+            for operation in operations {
+                storage.completed(operation.id, directory.executor.run(operation), now: .zero, into: &events)
+            }
+        }
+    }
+
+    @Test("A sync that the kernel refuses is reported as what it is")
+    func failedSync() throws {
+        let temporary = TemporaryDirectory()
+        let directory = try formatted(temporary)
+        // A pipe cannot be synced.
+        unlink(temporary.path + "/state")
+        #expect(mkfifo(temporary.path + "/state", 0o600) == 0)
+        guard case .failed(let error) = directory.executor.run(DiskOperation(id: 1, lane: .log, steps: [.sync(.state)])) else {
+            Issue.record("a pipe was synced")
+            return
+        }
+        #expect(error.call == "fdatasync" && error.file == .state && !error.isFull)
+    }
+
+    @Test("A step that fails ends its operation")
+    func order() throws {
+        let temporary = TemporaryDirectory()
+        let directory = try RealDirectory(path: temporary.path)
+        let result = directory.executor.run(DiskOperation(id: 1, lane: .log, steps: [
+            .create(.stateDraft, size: 8_192), .sync(.identity), .rename(.stateDraft, to: .state),
+        ]))
+        guard case .failed(let error) = result else { Issue.record("a missing file was synced"); return }
+        #expect(error.call == "open" && error.file == .identity)
+        #expect(try directory.list().map(\.file) == [.stateDraft])
+    }
+
+    @Test("Pieces are written one behind the other, a file is made anew in place, and a read ends with the file")
+    func pieces() throws {
+        let temporary = TemporaryDirectory()
+        let directory = try RealDirectory(path: temporary.path)
+        let pieces = (0..<3_000).map { Bytes([UInt8(truncatingIfNeeded: $0)]) }
+        try directory.perform([.create(.stateDraft, size: 4_096), .write(.stateDraft, offset: 1_000, slices: pieces)])
+        let read = try directory.read(.stateDraft, offset: 999, count: 10_000)
+        #expect(read.count == 3_097)
+        #expect(read.array == [0] + (0..<3_000).map { UInt8(truncatingIfNeeded: $0) } + [UInt8](repeating: 0, count: 96))
+        try directory.perform([.create(.stateDraft, size: 3_000)])
+        #expect(try directory.read(.stateDraft, offset: 0, count: 10_000) == Format.zeros(3_000))
+        #expect(try directory.read(.stateDraft, offset: 3_000, count: 1).isEmpty)
+        try directory.perform([.remove(.stateDraft), .remove(.stateDraft)])
+        #expect(try directory.list().isEmpty)
+    }
 }
