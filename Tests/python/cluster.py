@@ -42,16 +42,23 @@ def free_ports(count):
 class Cluster:
     """Three members started from the programs in `binaries`; a context manager that leaves nothing behind."""
 
-    def __init__(self, binaries):
+    def __init__(self, binaries, members=3):
+        self.binaries = pathlib.Path(binaries).resolve()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="swiftwater-python-"))
-        self.endpoints = [f"127.0.0.1:{port}" for port in free_ports(3)]
-        names = ",".join(f"n{i + 1}={endpoint}" for i, endpoint in enumerate(self.endpoints))
+        self.endpoints = [f"127.0.0.1:{port}" for port in free_ports(members)]
         self.processes = []
-        for i, endpoint in enumerate(self.endpoints):
-            log = open(self.directory / f"n{i + 1}.log", "wb")
-            self.processes.append(subprocess.Popen(
-                [pathlib.Path(binaries) / "swiftwaterd", "--name", f"n{i + 1}", "--data-dir", self.directory / f"n{i + 1}",
-                 "--listen", endpoint, "--initial-cluster", names], stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+        for i in range(members):
+            self.start(i)
+
+    def arguments(self, i):
+        """What the i-th member is started with."""
+        names = ",".join(f"n{i + 1}={endpoint}" for i, endpoint in enumerate(self.endpoints))
+        return [str(self.binaries / "swiftwaterd"), "--name", f"n{i + 1}", "--data-dir", str(self.directory / f"n{i + 1}"),
+                "--listen", self.endpoints[i], "--initial-cluster", names]
+
+    def start(self, i):
+        with open(self.directory / f"n{i + 1}.log", "ab") as log:
+            self.processes.append(subprocess.Popen(self.arguments(i), stdout=log, stderr=log, stdin=subprocess.DEVNULL))
 
     def __enter__(self):
         return self
@@ -63,7 +70,7 @@ class Cluster:
         statuses = []
         for process in self.processes:
             try:
-                statuses.append(process.wait(10))
+                statuses.append(process.wait(5))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

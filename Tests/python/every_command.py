@@ -13,11 +13,11 @@ import argparse
 import pathlib
 import sys
 import time
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import cluster as clusters  # noqa: E402
+from runner import Runner, checks_of  # noqa: E402
 
 
 def wait_until_ready(members, seconds):
@@ -46,29 +46,15 @@ def run(endpoints):
         member.others = [other for other in members if other is not member]
     wait_until_ready(members, 30)
 
-    checks = [(module.__name__.removeprefix("checks_"), name, check)
-              for module in (checks_keys, checks_errors, checks_cluster, checks_protocol)
-              for name, check in vars(module).items() if name.startswith("check_")]
-    passed, failures = 0, []
+    runner = Runner()
     for member in members:
         status = member.status()
         print(f"-- {status.name} at {member.endpoint}, {member.role(status).lower()}")
-        for group, name, check in checks:
-            title = f"{group}: {name.removeprefix('check_').replace('_', ' ')}"
-            try:
-                check(member)
-                passed += 1
-                print(f"ok    {title}")
-            except Exception as error:  # noqa: BLE001: a failed check must not stop the next
-                where = [frame for frame in traceback.extract_tb(error.__traceback__) if "checks_" in frame.filename][-1:]
-                place = f"{pathlib.Path(where[0].filename).name}:{where[0].lineno}" if where else "?"
-                failures.append(f"{status.name}: {title} ({place})")
-                print(f"FAIL  {title} ({place})\n      {type(error).__name__}: {str(error).strip()[:500]}")
-    print()
-    for failure in failures:
-        print(f"FAIL  {failure}")
-    print(f"{passed} passed, {len(failures)} failed")
-    return 1 if failures else 0
+        for module in (checks_keys, checks_errors, checks_cluster, checks_protocol):
+            group = module.__name__.removeprefix("checks_")
+            for title, check in checks_of(module):
+                runner.check(f"{status.name}: {group}: {title}", check, member)
+    return runner
 
 
 def main():
@@ -80,16 +66,18 @@ def main():
         parser.error("name the members, or say --start")
     with clusters.generate_stubs():
         if options.endpoints:
-            return run(options.endpoints)
+            return run(options.endpoints).finish()
         with clusters.Cluster(options.start) as own:
-            status = run(own.endpoints)
-            if status != 0:
-                print(own.logs(), file=sys.stderr)
-            ends = own.stop()
-            if ends != [0, 0, 0]:
-                print(f"FAIL  SIGTERM ended the members with {ends}, not with 0\n0 passed, 1 failed")
-                return 1
-            return status
+            runner = run(own.endpoints)
+            if runner.failures:
+                print(own.logs())
+            runner.check("SIGTERM ends every member with 0 within 5 s", lambda: equal_ends(own.stop()))
+            return runner.finish()
+
+
+def equal_ends(ends):
+    if ends != [0, 0, 0]:
+        raise AssertionError(f"the members ended with {ends}")
 
 
 if __name__ == "__main__":
