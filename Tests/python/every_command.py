@@ -20,6 +20,10 @@ import cluster as clusters  # noqa: E402
 from runner import Runner, checks_of  # noqa: E402
 
 
+class NotReady(Exception):
+    pass
+
+
 def wait_until_ready(members, seconds):
     """Until every member takes a write: a new cluster has to meet and elect first."""
     until = time.monotonic() + seconds
@@ -30,7 +34,7 @@ def wait_until_ready(members, seconds):
                 break
             except Exception as error:  # noqa: BLE001: whatever it is, it is told when time is up
                 if time.monotonic() > until:
-                    sys.exit(f"{member.endpoint} takes no write after {seconds} s: {error}")
+                    raise NotReady(f"{member.endpoint} takes no write after {seconds} s: {error}") from None
                 time.sleep(0.1)
 
 
@@ -68,7 +72,10 @@ def main():
         if options.endpoints:
             return run(options.endpoints).finish()
         with clusters.Cluster(options.start) as own:
-            runner = run(own.endpoints)
+            try:
+                runner = run(own.endpoints)
+            except NotReady as error:
+                sys.exit(f"{own.logs()}\n{error}")
             if runner.failures:
                 print(own.logs())
             runner.check("SIGTERM ends every member with 0 within 5 s", lambda: equal_ends(own.stop()))
