@@ -56,7 +56,7 @@ public enum IgnoreReason: String, Sendable, Equatable {
     case staleTerm = "of an earlier term"
     case notAMember = "from no member"
     case malformed = "malformed"
-    case notExpected = "not expected"
+    case notExpected = "not waited for"
     case hasLeader = "a leader was heard"
     case secondLeader = "from a second leader of the term"
 }

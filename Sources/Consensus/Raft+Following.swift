@@ -16,8 +16,8 @@ extension Raft {
         following.lastContact = now
         resetElectionTimer()
         if let result = conflict(with: request) {
-            if case .conflict(_, let term, let index) = result {
-                effects.note(.conflict(at: min(request.prevLogIndex, index), term: term))
+            if case .conflict(let previous, let term, let index) = result {
+                effects.note(.conflict(at: term == 0 ? index : previous, term: term))
             }
             following.round = max(following.round, request.round)
             reply(result, round: request.round, into: &effects)

@@ -135,6 +135,27 @@ final class TestCluster {
         oracle.breach("messages without end")
     }
 
+    /// Lets everybody forget the leader it heard, wakes a member until it campaigns, and delivers votes between it and
+    /// `voters`, nothing else. Gives whether it leads then.
+    func elect(_ candidate: TestMember, by voters: [TestMember]) -> Bool {
+        for member in members { member.clock = member.clock + .seconds(1) }
+        for _ in 0..<4 where candidate.raft.role != .leader {
+            if candidate.raft.role == .follower { wakeAtDeadline(candidate) }
+            while let place = network.firstIndex(where: { isVote($0, of: candidate, by: voters) }) {
+                deliver([network.remove(at: place)])
+            }
+        }
+        return candidate.raft.role == .leader
+    }
+
+    private func isVote(_ message: Message, of candidate: TestMember, by voters: [TestMember]) -> Bool {
+        switch message.body {
+        case .requestVote: message.from == candidate.id && voters.contains { $0.id == message.to }
+        case .requestVoteReply: message.to == candidate.id && voters.contains { $0.id == message.from }
+        default: false
+        }
+    }
+
     /// Lets `duration` pass for all members alike, waking each at its deadlines, delivering at once.
     func run(_ duration: Interval) {
         var left = duration
