@@ -69,8 +69,11 @@ let package = Package(
         tests("ConsensusTests", ["Consensus", "Base"], resources: [.copy("Scenarios")]),
         tests("KeyspaceTests", ["Keyspace", "Base"]),
         tests("LogFormatTests", ["LogFormat", "Base"]),
-        tests("StorageTests", ["Storage", "LogFormat", "Consensus", "Server", "Base", deque]),
-        tests("ReplicaTests", ["Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
+        .target(
+            name: "VirtualDisk", dependencies: ["Storage", "LogFormat", "Base"], path: "Tests/VirtualDisk",
+            swiftSettings: settings),
+        tests("StorageTests", ["VirtualDisk", "Storage", "LogFormat", "Consensus", "Server", "Base", deque]),
+        tests("ReplicaTests", ["VirtualDisk", "Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
         tests("EventLoopTests", ["EventLoop", "Base"]),
         tests("GRPCTests", ["GRPC", "CNGHTTP2", "EventLoop", "Base"]),
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),

@@ -3,6 +3,7 @@ import Consensus
 import LogFormat
 import Storage
 import Testing
+import VirtualDisk
 
 /// Random turns, run step by step on a disk that fails at any of them, again and again.
 @Suite struct Crashes {

@@ -3,6 +3,7 @@ import Consensus
 import LogFormat
 import Storage
 import Testing
+import VirtualDisk
 
 /// Damage: bytes that change after they were durable. The oracle is the model: a start either knows all that was
 /// acknowledged, or is refused.

@@ -3,6 +3,7 @@ import Consensus
 import LogFormat
 @testable import Storage
 import Testing
+import VirtualDisk
 
 @Suite struct Reading {
     @Test("Any stretch of a log with truncations reads back as the model has it", arguments: 0..<20 as Range<UInt64>)

@@ -5,6 +5,7 @@ import LogFormat
 import Server
 import Storage
 import Testing
+import VirtualDisk
 
 /// A directory of the real disk that is removed with everything in it.
 final class TemporaryDirectory {

@@ -3,6 +3,7 @@ import Consensus
 import LogFormat
 import Storage
 import Testing
+import VirtualDisk
 
 /// What one turn hands to Storage.
 struct Turn {

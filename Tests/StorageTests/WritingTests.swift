@@ -3,6 +3,7 @@ import Consensus
 import LogFormat
 import Storage
 import Testing
+import VirtualDisk
 
 @Suite struct Writing {
     /// The kinds of the steps, in words.

@@ -4,44 +4,46 @@ import Storage
 
 /// A disk in memory that keeps what was synced and, when the power fails, any sectors of what was not: each sector
 /// of an unsynced write is there or not on its own, and of the changes of names any first part is.
-final class VirtualDisk: DirectoryImage {
-    final class File {
-        var synced: [UInt8] = []
-        var current: [UInt8]
-        var unsynced: [Range<Int>] = []
-        init(size: Int) { current = [UInt8](repeating: 0, count: size) }
+package final class VirtualDisk: DirectoryImage {
+    package final class File {
+        package var synced: [UInt8] = []
+        package var current: [UInt8]
+        package var unsynced: [Range<Int>] = []
+        package init(size: Int) { current = [UInt8](repeating: 0, count: size) }
     }
 
-    enum NameChange {
+    package enum NameChange {
         case put(DiskFile, File)
         case remove(DiskFile)
     }
 
-    enum Loss {
+    package enum Loss {
         case everything, nothing, someSectors
     }
 
-    private(set) var names: [DiskFile: File] = [:]
+    package private(set) var names: [DiskFile: File] = [:]
     private var durableNames: [DiskFile: File] = [:]
     private var unsyncedNames: [NameChange] = []
+    package init() {}
+
     /// Bytes that files may take; more is a full disk.
-    var capacity = Int.max
+    package var capacity = Int.max
     /// The next sync fails, and so does everything after it.
-    var syncFails = false
-    private(set) var syncs = 0
+    package var syncFails = false
+    package private(set) var syncs = 0
 
-    var used: Int { names.values.reduce(0) { $0 + $1.current.count } }
+    package var used: Int { names.values.reduce(0) { $0 + $1.current.count } }
 
-    func list() throws(DiskError) -> [(file: DiskFile, size: Int)] {
+    package func list() throws(DiskError) -> [(file: DiskFile, size: Int)] {
         names.map { ($0.key, $0.value.current.count) }.sorted { $0.0.name < $1.0.name }
     }
 
-    func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {
+    package func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {
         let content = try open(file).current
         return Bytes(content[min(offset, content.count)..<min(offset + count, content.count)])
     }
 
-    func perform(_ steps: [DiskStep]) throws(DiskError) {
+    package func perform(_ steps: [DiskStep]) throws(DiskError) {
         var reads: [Bytes] = []
         for step in steps { try perform(step, &reads) }
     }
@@ -53,7 +55,7 @@ final class VirtualDisk: DirectoryImage {
         return found
     }
 
-    func perform(_ step: DiskStep, _ reads: inout [Bytes]) throws(DiskError) {
+    package func perform(_ step: DiskStep, _ reads: inout [Bytes]) throws(DiskError) {
         switch step {
         case .create(let file, let size):
             guard used - (names[file]?.current.count ?? 0) + size <= capacity else {
@@ -105,7 +107,7 @@ final class VirtualDisk: DirectoryImage {
         }
     }
 
-    func run(_ operation: DiskOperation) -> DiskResult {
+    package func run(_ operation: DiskOperation) -> DiskResult {
         var reads: [Bytes] = []
         do {
             for step in operation.steps { try perform(step, &reads) }
@@ -116,7 +118,7 @@ final class VirtualDisk: DirectoryImage {
     }
 
     /// The power fails.
-    func crash(_ loss: Loss, _ random: inout SplitMix64) {
+    package func crash(_ loss: Loss, _ random: inout SplitMix64) {
         let kept = switch loss {
         case .everything: 0
         case .nothing: unsyncedNames.count
@@ -150,15 +152,15 @@ final class VirtualDisk: DirectoryImage {
     }
 
     /// Changes the file behind everyone's back, durably.
-    func damage(_ file: DiskFile, _ body: (inout [UInt8]) -> Void) {
+    package func damage(_ file: DiskFile, _ body: (inout [UInt8]) -> Void) {
         body(&names[file]!.current)
         names[file]!.synced = names[file]!.current
     }
 
-    func content(_ file: DiskFile) -> [UInt8] { names[file]!.current }
+    package func content(_ file: DiskFile) -> [UInt8] { names[file]!.current }
 
     /// Another disk with the same synced content.
-    func copy() -> VirtualDisk {
+    package func copy() -> VirtualDisk {
         let copy = VirtualDisk()
         for (name, file) in names {
             let twin = File(size: 0)
