@@ -50,7 +50,8 @@ extension Client {
         while true {
             for _ in 0..<(only == nil ? endpoints.count : 1) {
                 let endpoint = only ?? endpoints[place % endpoints.count]
-                let patience = max(.milliseconds(1), min(deadline - loop.now, options.timeout))
+                let left = max(.milliseconds(1), deadline - loop.now)
+                let patience = only == nil ? min(left, options.readAttempt) : left
                 let (end, hasBegun) = await read(endpoint, path, request, patience, decode, body)
                 guard let end else {
                     if only == nil { preferred = place % endpoints.count }
@@ -102,6 +103,7 @@ extension Client {
             let (elements, end) = await reader.next()
             if let end { return (end, hasBegun) }
             hasBegun = true
+            reader.patience = options.timeout
             guard await body(elements) else { return (nil, hasBegun) }
         }
     }

@@ -86,9 +86,10 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         return ms % 1000 == 0 ? "\(ms / 1000) s" : ms < 1000 ? "\(ms) ms" : "\(ms / 1000).\(ms % 1000 / 100) s"
     }
 
-    /// A status for people: the code's name says nothing that the message does not, except without one.
+    /// A status for people: the code's name says nothing that the message does not, except without one. Whether a
+    /// deadline passed here or there first is chance.
     static func text(_ status: Status) -> String {
-        status.message.isEmpty ? status.code.name : status.message
+        status.code == .deadlineExceeded ? "no answer in time" : status.message.isEmpty ? status.code.name : status.message
     }
 }
 

@@ -18,7 +18,8 @@ final class StreamReader<Element> {
     private var waiter: UnsafeContinuation<Void, Never>?
     /// Ends the stream when the member says nothing for too long while somebody waits for it.
     private var timer: Timer!
-    private let patience: Interval
+    /// How long it may say nothing.
+    var patience: Interval
 
     /// `decode` reads one message; one that it cannot read ends the stream with INTERNAL.
     init(
@@ -28,7 +29,7 @@ final class StreamReader<Element> {
         self.stream = stream
         self.patience = patience
         timer = Timer(loop) { [unowned self] in
-            give(up: Status(.deadlineExceeded, "no answer after \(patience.milliseconds) ms"))
+            give(up: Status(.deadlineExceeded, "no answer after \(self.patience.milliseconds) ms"))
         }
         stream.onMessage = { [unowned self] span in
             do {

@@ -55,6 +55,8 @@ public final class FakeMember: @unchecked Sendable {
 
     public let name: String
     public private(set) var port: UInt16 = 0
+    /// Whether it takes changes of servers itself. To be set before it is asked.
+    public var leads = true
     private let thread: LoopThread
     private let store: FakeStore
     private let codec = Wire.Codec()
@@ -94,7 +96,8 @@ public final class FakeMember: @unchecked Sendable {
         for path in [Wire.Path.kvSet, Wire.Path.kvDelete, Wire.Path.kvAppend, Wire.Path.kvTransact] { unary(path, write) }
         unary(Wire.Path.clusterStatus) { _, _ in self.codec.encode(self.status.withLock { $0 }) }
         unary(Wire.Path.clusterTransferLeadership) { _, _ in
-            self.codec.encode(Wire.ChangeResponse(status: .ok, leaderHint: self.address))
+            let leader = self.status.withLock { $0.leaderAddress }
+            return self.codec.encode(Wire.ChangeResponse(status: self.leads ? .ok : .notLeader, leaderHint: leader))
         }
         for path in [Wire.Path.kvKeys, Wire.Path.clusterRequestLog] {
             server.register(MethodPath(path)) { [unowned self] call, message in stream(path, call, message) }
