@@ -24,6 +24,12 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         /// The last reason.
         public var reason: String
         public var count: Int
+
+        public init(endpoint: Endpoint, reason: String, count: Int) {
+            self.endpoint = endpoint
+            self.reason = reason
+            self.count = count
+        }
     }
 
     public var kind: Kind

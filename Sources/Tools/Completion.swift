@@ -33,7 +33,7 @@ public struct Completion: Equatable, Sendable {
             let word = Quoting.word(shared)
             insertion = word.hasPrefix("\"") ? String(word.dropLast()) : word
         } else {
-            choices = candidates.prefix(Self.limit).map { Quoting.word($0) }
+            choices = candidates.sorted().prefix(Self.limit).map { Quoting.word($0) }
             return
         }
         if insertion == typed + " " || insertion?.hasPrefix(typed) == true {

@@ -72,22 +72,24 @@ public struct LogPrinter: Sendable {
 
     /// An operation as one would type it at the prompt.
     public static func typed(_ operation: Operation) -> String {
-        func words(_ parts: [Bytes]) -> String {
-            // A word of which only the beginning will be seen needs no more than that.
-            parts.map { Quoting.word($0.count > 4 * commandLength ? $0[0..<4 * commandLength] : $0) }
-                .joined(separator: " ")
-        }
         switch operation {
-        case .ping: return "ping"
-        case .get(let key): return words(["get", key])
-        case .set(let key, .data(let data)): return words(["set", key, data])
-        case .set(let key, .list(let items)): return words(["set", "--list", key] + items.prefix(commandLength))
-        case .strlen(let key): return words(["strln", key])
-        case .delete(let key): return words(["del", key])
-        case .append(let key, let suffix): return words(["append", key, suffix])
-        case .appendItem(let key, let item): return words(["append", "--item", key, item])
-        case .keys(let prefix, _, _): return prefix.isEmpty ? "keys" : words(["keys", prefix])
+        case .ping: "ping"
+        case .get(let key): typed("get", [key])
+        case .set(let key, .data(let data)): typed("set", [key, data])
+        case .set(let key, .list(let items)): typed("set --list", [key] + items.prefix(commandLength))
+        case .strlen(let key): typed("strln", [key])
+        case .delete(let key): typed("del", [key])
+        case .append(let key, let suffix): typed("append", [key, suffix])
+        case .appendItem(let key, let item): typed("append --item", [key, item])
+        case .keys(let prefix, _, _): prefix.isEmpty ? "keys" : typed("keys", [prefix])
         }
+    }
+
+    private static func typed(_ command: String, _ words: [Bytes]) -> String {
+        // A word of which only the beginning will be seen needs no more than that.
+        let words = words.map { $0.count > 4 * commandLength ? $0[0..<4 * commandLength] : $0 }
+        let looksLikeOption = words.contains { $0.hasPrefix("--") || $0 == "-h" }
+        return command + (looksLikeOption ? " -- " : " ") + words.map(Quoting.word).joined(separator: " ")
     }
 }
 

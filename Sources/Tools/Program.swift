@@ -65,7 +65,7 @@ public struct Program: Sendable {
         return UsageError("there is no option \(bare)", hint: near ?? "try: swiftwater --help")
     }
 
-    private func help(about name: String?) throws(UsageError) -> [String] {
+    func help(about name: String?) throws(UsageError) -> [String] {
         guard let name else { return Help(.commandLine).overview }
         if name == "bench" { return [BenchArguments.helpMessage()] }
         if name == "up" { return [UpArguments.helpMessage()] }

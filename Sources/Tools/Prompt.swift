@@ -13,9 +13,11 @@ public struct Prompt: Sendable {
     /// The command under way, for Ctrl-C.
     private static let current = Mutex<Task<Printed, Never>?>(nil)
 
-    public init(client: Client, style: Style = .prompt) {
+    public init(
+        client: Client, style: Style = .prompt, write: @escaping @Sendable ([UInt8]) -> Bool = writeAll
+    ) {
         self.client = client
-        runner = Runner(client: client, style: style, write: writeAll)
+        runner = Runner(client: client, style: style, write: write)
     }
 
     /// Until Ctrl-D or `exit`. On a terminal it ends with 0; lines from a pipe end with the worst that happened.
