@@ -16,9 +16,11 @@ public struct Bench: Sendable {
         for thread in threads { thread.start() }
         let loads = threads.enumerated().map { BenchLoad(loop: $1.loop, settings: settings, number: $0) }
         let pairs = Array(zip(threads.map(\.loop), loads))
-        Interrupts.install([SIGINT, SIGTERM]) { _ in
+        let signals = [SIGINT, SIGTERM]
+        Interrupts.install(signals) { _ in
             for (loop, load) in pairs { loop.perform { load.stop() } }
         }
+        defer { Interrupts.restore(signals) }
         progress("connecting …")
         let connected = await onEach(pairs) { number, load, done in
             load.connect(stride(from: number, to: settings.clients, by: pairs.count), completion: done)

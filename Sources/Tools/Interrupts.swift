@@ -17,6 +17,12 @@ public enum Interrupts {
         for signal in signals { sigaction(signal, &action, nil) }
     }
 
+    /// These signals do again what they do by default.
+    public static func restore(_ signals: [Int32]) {
+        for number in signals { signal(number, SIG_DFL) }
+        handler.withLock { $0 = nil }
+    }
+
     private static func startReading() {
         var ends: (Int32, Int32) = (-1, -1)
         let made = withUnsafeMutableBytes(of: &ends) {

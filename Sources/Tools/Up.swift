@@ -34,18 +34,21 @@ public struct Up: Sendable {
 
     /// Runs until Ctrl-C, or until no member is left.
     public func run() async -> ExitCode {
-        let isNew: Bool
-        let lock: DirectoryLock
         do {
-            lock = try DirectoryLock(plan.directory)
-            isNew = try prepare()
+            let lock = try DirectoryLock(plan.directory)
+            defer { lock.release() }
+            return await run(isNew: try prepare())
         } catch {
             print("swiftwater up: \(error)")
             return .clusterError
         }
-        defer { lock.release() }
+    }
+
+    private func run(isNew: Bool) async -> ExitCode {
         let (events, feed) = AsyncStream.makeStream(of: Event.self)
-        Interrupts.install([SIGINT, SIGTERM, SIGHUP]) { feed.yield(.signal($0)) }
+        let signals = [SIGINT, SIGTERM, SIGHUP]
+        Interrupts.install(signals) { feed.yield(.signal($0)) }
+        defer { Interrupts.restore(signals) }
         var members = Members()
         print(isNew ? "Starting \(count) in \(plan.directory) …" : "Bringing back \(count) from \(plan.directory) …")
         for member in plan.members {
