@@ -41,7 +41,7 @@ struct UpPlanTests {
 }
 
 /// With a stand-in for `swiftwaterd`: a script that does what a test needs.
-@Suite("What up does with its children", .timeLimit(.minutes(1)))
+@Suite("What up does with its children", .serialized, .timeLimit(.minutes(1)))
 struct UpTests {
     /// Lines that were printed.
     private final class Said: Sendable {
