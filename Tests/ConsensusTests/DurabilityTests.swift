@@ -1,0 +1,45 @@
+import Base
+import Testing
+
+@testable import Consensus
+
+/// What a report of the disk may be taken for.
+@Suite struct DurabilityTests {
+    @Test("a report speaks of its own write and of those before it")
+    func order() {
+        var disk = Durability(lastIndex: 3)
+        let first = disk.issue(last: 5, hasHardState: false)
+        let second = disk.issue(last: 7, hasHardState: true)
+        let third = disk.issue(last: 9, hasHardState: false)
+        #expect(first < second && second < third)
+        #expect(disk.durableIndex == 3 && disk.writtenIndex == 9 && !disk.hardStateIsDurable)
+        disk.complete(through: first)
+        #expect(disk.durableIndex == 5 && !disk.hardStateIsDurable)
+        disk.complete(through: third)
+        #expect(disk.durableIndex == 9 && disk.hardStateIsDurable && disk.pendingCount == 0)
+        disk.complete(through: first)
+        #expect(disk.durableIndex == 9)
+    }
+
+    @Test("a report about what was cut off makes nothing durable that took its place")
+    func cutOff() {
+        var disk = Durability(lastIndex: 1)
+        let old = disk.issue(last: 5, hasHardState: false)
+        let told = disk.truncate(from: 3)
+        #expect(told)
+        let new = disk.issue(last: 8, hasHardState: true)
+        disk.complete(through: old)
+        #expect(disk.durableIndex == 2)
+        disk.complete(through: new)
+        #expect(disk.durableIndex == 8)
+    }
+
+    @Test("cutting what the disk was never told of tells it nothing")
+    func unwritten() {
+        var disk = Durability(lastIndex: 4)
+        let toldOfNothing = disk.truncate(from: 5)
+        let told = disk.truncate(from: 4)
+        #expect(!toldOfNothing && told)
+        #expect(disk.durableIndex == 3 && disk.writtenIndex == 3)
+    }
+}
