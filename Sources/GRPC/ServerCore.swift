@@ -74,7 +74,11 @@ final class ServerCore {
         methods[method.path.bytes] = method
     }
 
-    func withdraw(_ path: MethodPath) { methods[path.bytes] = nil }
+    func withdraw(_ path: MethodPath) {
+        methods[path.bytes] = nil
+        // A connection that called it before remembers it still.
+        for session in sessions.values { session.forgetMethods() }
+    }
 
     func add(_ session: ServerSession) { sessions[ObjectIdentifier(session)] = session }
 

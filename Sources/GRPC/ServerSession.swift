@@ -100,6 +100,9 @@ final class ServerSession: HTTP2Session {
         return method
     }
 
+    /// Looks every method up anew at its next call.
+    func forgetMethods() { paths.removeAll() }
+
     override func flushed() {
         // Calls that asked to be told of room: the list is taken first, as a call may ask again.
         guard hasWaitingWriters else { return }
@@ -187,5 +190,6 @@ struct PathCache: ~Copyable {
     mutating func removeAll() {
         for entry in entries { nghttp2_rcbuf_decref(entry.path) }
         entries = []
+        oldest = 0
     }
 }
