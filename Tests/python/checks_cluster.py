@@ -1,5 +1,6 @@
 """The cluster's commands: status, the log, membership."""
 
+import grpc
 from grpc import StatusCode
 from member import equal, eventually, fails, op_append, op_set, true
 from swiftwater.v1 import cluster_pb2
@@ -93,10 +94,15 @@ def check_membership_changes(member):
 
 def check_transfer_leadership(member):
     """To this member, unless the cluster cannot do it yet and says so."""
-    import grpc
-    name = member.status().name
+    status = member.status()
+    name = status.name
+    request = cluster_pb2.TransferLeadershipRequest(name=name)
     try:
-        answer = member.cluster.TransferLeadership(cluster_pb2.TransferLeadershipRequest(name=name), timeout=10)
+        answer = member.cluster.TransferLeadership(request, timeout=10)
+        if answer.status == cluster_pb2.CHANGE_STATUS_NOT_LEADER:
+            # One that does not lead says who does.
+            leader = next(other for other in member.others if other.endpoint == answer.leader_hint)
+            answer = leader.cluster.TransferLeadership(request, timeout=10)
     except grpc.RpcError as error:
         equal(error.code(), StatusCode.UNIMPLEMENTED)
         return

@@ -110,7 +110,8 @@ def check_value_at_and_over_the_limit(member):
 
 
 def check_message_over_4_mib(member):
-    fails(lambda: member.raw("/swiftwater.v1.KV/Set", b"\0" * (4 * MIB + 1)), EXHAUSTED)
+    fails(lambda: member.set(member.key(), b"v" * (4 * MIB + 1)), EXHAUSTED)
+    fails(lambda: member.set(member.key(), b"v" * (16 * MIB)), EXHAUSTED)
     fails(lambda: member.raw("/swiftwater.v1.KV/Set", b"\0" * (40 * MIB)), EXHAUSTED)
     equal(member.ping(), "PONG")
 

@@ -27,6 +27,8 @@ def free_ports(count):
     """Ports below the ephemeral range, so that no outgoing connection takes one between our look and the bind."""
     low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     ports = []
+    if count == 0:
+        return ports
     for port in range(max(10000, low - 4000), low):
         with socket.socket() as probe:
             try:
