@@ -92,6 +92,7 @@ extension ProtobufCBinaryData {
 
     /// A copy as text. `field` is what it is called in the .proto file.
     func text(_ field: @autoclosure () -> String) throws(Wire.DecodeFailure) -> String {
+        guard len > 0 else { return "" }
         guard let text = String(validating: buffer, as: UTF8.self) else { throw .notUTF8(field()) }
         return text
     }

@@ -437,7 +437,7 @@ struct  Swiftwater__V1__OperationResult
     Swiftwater__V1__DeleteResponse *delete_;
     Swiftwater__V1__AppendResponse *append;
     /*
-     * All keys in one message.
+     * All keys in one message, at most 10,000: ask for the rest with `limit` and `start_after`.
      */
     Swiftwater__V1__KeysResponse *keys;
   };
