@@ -181,7 +181,7 @@ struct RetryTests {
         defer { leaderless.stop() }
         down.stop()
         leaderless.from(nowOn: .failure(Self.unavailable, notApplied: true))
-        let error = try await withClient([down, leaderless], timeout: .milliseconds(300)) { client in
+        let error = try await withClient([down, leaderless], timeout: .milliseconds(1500)) { client in
             try await failure { _ = try await client.set("k", .data("v")) }
         }
         #expect(error.kind == .noAnswer)

@@ -7,14 +7,20 @@ struct NotInTime: Error, CustomStringConvertible {
     var description: String { "not within \(seconds) s: \(what)" }
 }
 
-/// Asks again and again until `condition` holds; throws `NotInTime` after `seconds`. The pause between two
-/// questions only saves processor time: no test depends on it.
+/// Asks again and again until `condition` holds; throws `NotInTime` after `seconds`. A call that fails is a condition
+/// that does not hold yet. The pause between two questions only saves processor time: no test depends on it.
 func eventually(
     _ what: @autoclosure @Sendable () -> String, within seconds: Double = 20, _ condition: () async throws -> Bool
 ) async throws {
     let until = monotonicNanoseconds() + UInt64(seconds * 1e9)
-    while try await !condition() {
-        if monotonicNanoseconds() > until { throw NotInTime(what: what(), seconds: seconds) }
+    var lastFailure = ""
+    while true {
+        do {
+            if try await condition() { return }
+        } catch let failure as CallFailure {
+            lastFailure = "; the last call: \(failure)"
+        }
+        if monotonicNanoseconds() > until { throw NotInTime(what: what() + lastFailure, seconds: seconds) }
         try await Task.sleep(for: .milliseconds(5))
     }
 }

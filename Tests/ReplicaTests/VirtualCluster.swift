@@ -102,14 +102,16 @@ final class VirtualCluster {
     private func collectForwarded(_ leader: VirtualMember) {
         for (id, origin) in forwarded.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where origin.leader == leader.number {
             guard let answer = leader.answers.removeValue(forKey: id) else { continue }
-            forwarded[id] = nil
             let result: Result<Outcome, Failure>
             switch answer {
             case .outcome(let outcome): result = .success(outcome)
             case .failed(let failure): result = .failure(failure)
             default: preconditionFailure("a write got another answer")
             }
-            post(to: origin.from, from: leader.number) { $0.turn.forwardResults.append(.init(id: origin.id, result: result)) }
+            post(to: origin.from, from: leader.number) {
+                self.forwarded[id] = nil
+                $0.turn.forwardResults.append(.init(id: origin.id, result: result))
+            }
         }
     }
 
