@@ -32,11 +32,12 @@ extension Client {
                 case .rejected:
                     throw error(.rejected(result.status))
                 case .outcomeUnknown:
+                    if Task.isCancelled { throw error(.cancelled(isCertain: false)) }
                     attempts.note(endpoint, ClientError.text(result.status))
-                    throw error(Task.isCancelled ? .cancelled(isCertain: false) : .outcomeUnknown(result.status))
+                    throw error(.outcomeUnknown(result.status))
                 case .tryAgain:
-                    attempts.note(endpoint, ClientError.text(result.status))
                     if Task.isCancelled { throw error(.cancelled(isCertain: true)) }
+                    attempts.note(endpoint, ClientError.text(result.status))
                     place += 1
                 }
             }

@@ -26,9 +26,9 @@ public struct MemberReport: Sendable {
 }
 
 extension Client {
-    /// The status of whichever member answers first.
-    public func status() async throws(ClientError) -> Wire.Status {
-        let answer = try await call(Self.statusPath, codec.encodeStatusRequest(), isSafe: true)
+    /// The status of whichever member answers first. `timeout` nil: as the options say.
+    public func status(timeout: Interval? = nil) async throws(ClientError) -> Wire.Status {
+        let answer = try await call(Self.statusPath, codec.encodeStatusRequest(), isSafe: true, timeout: timeout)
         let status = try read(isWrite: false) { () throws(Wire.DecodeFailure) in
             try answer.withSpan { (span) throws(Wire.DecodeFailure) in try codec.decodeStatus(span) }
         }

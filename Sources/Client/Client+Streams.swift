@@ -62,9 +62,9 @@ extension Client {
                     if only == nil { preferred = place % endpoints.count }
                     return
                 }
-                attempts.note(endpoint, ClientError.text(end.status))
                 let elapsed = loop.now - began
                 if Task.isCancelled { throw ClientError(.cancelled(isCertain: true), attempts: attempts, elapsed: elapsed) }
+                attempts.note(endpoint, ClientError.text(end.status))
                 // What was handed on cannot be taken back.
                 if verdict == .rejected || hasBegun {
                     throw ClientError(.rejected(end.status), attempts: attempts, elapsed: elapsed)

@@ -65,7 +65,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
             return isWrite ? "no answer within \(span); nothing was changed" : "no answer within \(span)"
         case .outcomeUnknown(let status):
             return "the outcome is unknown: it may or may not have been done (\(Self.text(status)))"
-        case .cancelled(true): return "cancelled; nothing was changed"
+        case .cancelled(true): return isWrite ? "cancelled; nothing was changed" : "cancelled"
         case .cancelled(false): return "cancelled: it may or may not have been done"
         case .badAnswer(let why): return "the answer could not be read: \(why)"
         case .noSuchMember(let name, let known):
@@ -103,8 +103,8 @@ extension [ClientError.Attempt] {
     /// Notes one more vain attempt.
     mutating func note(_ endpoint: Endpoint, _ reason: String) {
         // The endpoint stands before the reason anyhow.
-        let repeated = "cannot connect to \(endpoint): "
-        let reason = reason.hasPrefix(repeated) ? String(reason.dropFirst(repeated.count)) : reason
+        let repeated = ["cannot connect to \(endpoint): ", "\(endpoint) "].first { reason.hasPrefix($0) } ?? ""
+        let reason = String(reason.dropFirst(repeated.count))
         if let place = firstIndex(where: { $0.endpoint == endpoint }) {
             self[place].reason = reason
             self[place].count += 1

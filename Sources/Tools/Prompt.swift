@@ -35,16 +35,29 @@ public struct Prompt: Sendable {
             return converse(PlainLines(), isTerminal: true)
         }
         Interrupts.install([SIGINT]) { _ in Self.current.withLock { $0 }?.cancel() }
-        show(blocking { await greeting() })
+        show(interruptibly { await greeting() })
         return converse(editor, isTerminal: true) { line in
             editor.remember(line)
             history?.append(line)
         }
     }
 
+    /// How long the greeting may look for a member.
+    private static let greetingTimeout = Interval.seconds(2)
+
+    /// Waits for a task that Ctrl-C cancels.
+    private func interruptibly(_ body: @escaping @Sendable () async -> Printed) -> Printed {
+        blocking {
+            let task = Task { await body() }
+            Self.current.withLock { $0 = task }
+            defer { Self.current.withLock { $0 = nil } }
+            return await task.value
+        }
+    }
+
     private func greeting() async -> Printed {
         do throws(ClientError) {
-            let status = try await client.status()
+            let status = try await client.status(timeout: Self.greetingTimeout)
             let count = status.members.count
             let members = count == 1 ? "1 member" : "\(count) members"
             let leader = status.leader.isEmpty ? "no leader at the moment" : "\(status.leader) leads"
@@ -67,39 +80,46 @@ public struct Prompt: Sendable {
                 continue
             case .line(let line):
                 if HistoryFile.isWorthKeeping(line) { remember(line) }
-                guard let printed = blocking({ await answer(line) }) else { return isTerminal ? .done : worst }
+                let printed: Printed
+                switch understand(line) {
+                case .leave: return isTerminal ? .done : worst
+                case .show(let answer): printed = answer
+                case .ask(let request): printed = interruptibly { await runner.run(request) }
+                }
                 show(printed)
                 worst = max(worst, printed.code)
             }
         }
     }
 
-    /// What a line brings; nil when it says to leave.
-    func answer(_ line: String) async -> Printed? {
+    /// What a line asks for.
+    enum Step: Equatable {
+        case show(Printed)
+        case ask(Request)
+        case leave
+    }
+
+    func understand(_ line: String) -> Step {
         do throws(UsageError) {
             switch try grammar.parse(line: line) {
             case nil:
-                return Printed()
+                return .show(Printed())
             case .exit:
-                return nil
+                return .leave
             case .help(nil):
-                return Printed(lines: Help(.prompt).overview)
+                return .show(Printed(lines: Help(.prompt).overview))
             case .help(let name?):
                 guard let lines = Help(.prompt).about(name) else {
                     throw UsageError("there is no command '\(name)'", hint: "try: help")
                 }
-                return Printed(lines: lines)
+                return .show(Printed(lines: lines))
             case .transactionFromInput:
                 throw Grammar.wrongCount("transaction", "its operations are missing")
             case .request(let request):
-                let runner = runner
-                let task = Task { await runner.run(request) }
-                Self.current.withLock { $0 = task }
-                defer { Self.current.withLock { $0 = nil } }
-                return await task.value
+                return .ask(request)
             }
         } catch {
-            return Printed(errors: "\(error)\n", code: .usage)
+            return .show(Printed(errors: "\(error)\n", code: .usage))
         }
     }
 

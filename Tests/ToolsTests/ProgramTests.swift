@@ -99,9 +99,13 @@ struct PromptTests {
             return true
         }
         for line in lines {
-            guard let printed = await prompt.answer(line) else {
-                answers.append("(left)")
-                break
+            let printed: Printed
+            switch prompt.understand(line) {
+            case .leave:
+                await client.close()
+                return answers + ["(left)"]
+            case .show(let shown): printed = shown
+            case .ask(let request): printed = await prompt.runner.run(request)
             }
             let before = streamed.withLock { bytes in
                 defer { bytes = [] }
