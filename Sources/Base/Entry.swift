@@ -27,8 +27,13 @@ public struct Entry: Sendable, Equatable {
     public let version: UInt64
     /// The protobuf encoding of the whole entry.
     public let packed: Bytes
+    // Where `data` stands in `packed`: not a second `Bytes`, so that a copy of an entry counts one reference, not two.
+    @usableFromInline let dataStart: UInt32
+    @usableFromInline let dataLength: UInt32
+
     /// For a command, the keyspace's own encoding; for a configuration, `Configuration`'s. A slice of `packed`.
-    public let data: Bytes
+    @inlinable
+    public var data: Bytes { packed[Int(dataStart)..<Int(dataStart) + Int(dataLength)] }
 
     /// The room that packing needs in front of `data`: give it as headroom to the writer that encodes a command.
     public static let headroom = 8 * 11
@@ -66,7 +71,8 @@ public struct Entry: Sendable, Equatable {
             }
             return data.prepending(size) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: head[..<size])) }
         }
-        self.data = packed[packed.count - data.count..<packed.count]
+        dataStart = UInt32(packed.count - data.count)
+        dataLength = UInt32(data.count)
     }
 
     /// Reads a packed entry. `data` shares its storage.
@@ -85,7 +91,8 @@ public struct Entry: Sendable, Equatable {
         sequence = numbers.values.5
         version = numbers.values.6
         self.packed = packed
-        self.data = packed[data]
+        dataStart = UInt32(data.lowerBound)
+        dataLength = UInt32(data.count)
     }
 
     /// Fields 1 to 7.

@@ -3,11 +3,14 @@ import Base
 /// The end of the log, in memory: a ring of consecutive entries. Appending, cutting the end and trimming the front
 /// cost O(1) an entry and move nothing.
 ///
-/// Invariant: the entry at `firstIndex + k` stands in slot `(head + k) % slots.count`, and `ends` beside it holds the
-/// packed bytes of everything ever put there up to and including it (less what was cut off the end).
-struct EntryTail: Sendable {
-    private var slots: [Entry] = []
-    private var ends: [UInt64] = []
+/// Invariant: the entry at `firstIndex + k`, for k below `count`, stands in slot `(head + k) % capacity`, and `ends`
+/// beside it holds the packed bytes of everything ever put there up to and including it (less what was cut off the
+/// end). All other slots are uninitialised: an entry that was forgotten is kept alive by nobody.
+struct EntryTail: ~Copyable {
+    private var slots: UnsafeMutablePointer<Entry>
+    private var ends: UnsafeMutablePointer<UInt64>
+    /// A power of two.
+    private var capacity: Int
     private var head = 0
     private(set) var count = 0
     /// The index of the first entry held, or the next index when none is.
@@ -15,15 +18,23 @@ struct EntryTail: Sendable {
     /// The packed bytes before the first entry held.
     private var startOfFirst: UInt64 = 0
 
-    /// Stands in emptied slots, so that they keep no entry alive.
-    private static let nothing = Entry(term: 0, index: 0, kind: .noOperation, timeMs: 0, data: Bytes())
-
-    init(firstIndex: Index) { self.firstIndex = firstIndex }
+    init(firstIndex: Index) {
+        self.firstIndex = firstIndex
+        capacity = 64
+        slots = .allocate(capacity: capacity)
+        ends = .allocate(capacity: capacity)
+    }
 
     init(_ entries: [Entry], nextIndex: Index) {
         self.init(firstIndex: entries.first?.index ?? nextIndex)
         for entry in entries { append(entry) }
         precondition(self.nextIndex == nextIndex, "the restored tail does not end where the log does")
+    }
+
+    deinit {
+        for offset in 0..<count { (slots + ((head + offset) & (capacity - 1))).deinitialize(count: 1) }
+        slots.deallocate()
+        ends.deallocate()
     }
 
     var nextIndex: Index { firstIndex.advanced(by: count) }
@@ -37,12 +48,12 @@ struct EntryTail: Sendable {
         return slots[slot(firstIndex.distance(to: index))]
     }
 
-    mutating func append(_ entry: Entry) {
+    mutating func append(_ entry: consuming Entry) {
         precondition(entry.index == nextIndex, "a gap in the log")
-        if count == slots.count { grow() }
+        if count == capacity { grow() }
         let slot = slot(count)
-        slots[slot] = entry
         ends[slot] = end(count - 1) + UInt64(entry.packed.count)
+        (slots + slot).initialize(to: entry)
         count += 1
     }
 
@@ -50,7 +61,7 @@ struct EntryTail: Sendable {
     mutating func truncate(from index: Index) {
         while count > 0, nextIndex > index {
             count -= 1
-            slots[slot(count)] = Self.nothing
+            (slots + slot(count)).deinitialize(count: 1)
         }
         if index < firstIndex { firstIndex = index }
     }
@@ -59,7 +70,7 @@ struct EntryTail: Sendable {
     mutating func trim(through: Index, keeping limit: Int) {
         while count > 0, firstIndex <= through, byteCount > limit {
             startOfFirst = ends[head]
-            slots[head] = Self.nothing
+            (slots + head).deinitialize(count: 1)
             head = slot(1)
             count -= 1
             firstIndex = firstIndex.next
@@ -92,34 +103,32 @@ struct EntryTail: Sendable {
         precondition(holds(from) && holds(through), "the tail does not hold these entries")
         let first = slot(firstIndex.distance(to: from))
         let length = from.distance(to: through) + 1
-        let unbroken = min(length, slots.count - first)
-        if unbroken == length { return Array(slots[first..<first + length]) }
-        var entries: [Entry] = []
-        entries.reserveCapacity(length)
-        entries.append(contentsOf: slots[first...])
-        entries.append(contentsOf: slots[..<(length - unbroken)])
-        return entries
+        let unbroken = min(length, capacity - first)
+        return Array(unsafeUninitializedCapacity: length) { buffer, initialized in
+            guard let target = buffer.baseAddress else { return }
+            target.initialize(from: slots + first, count: unbroken)
+            (target + unbroken).initialize(from: slots, count: length - unbroken)
+            initialized = length
+        }
     }
 
-    private func slot(_ offset: Int) -> Int { (head + offset) & (slots.count - 1) }
+    private func slot(_ offset: Int) -> Int { (head + offset) & (capacity - 1) }
 
     /// The running sum at an offset from the first entry; -1 is just before it.
     private func end(_ offset: Int) -> UInt64 { offset < 0 ? startOfFirst : ends[slot(offset)] }
 
     private mutating func grow() {
-        let larger = max(64, 2 * slots.count)
-        var newSlots: [Entry] = []
-        var newEnds: [UInt64] = []
-        newSlots.reserveCapacity(larger)
-        newEnds.reserveCapacity(larger)
+        let newSlots = UnsafeMutablePointer<Entry>.allocate(capacity: 2 * capacity)
+        let newEnds = UnsafeMutablePointer<UInt64>.allocate(capacity: 2 * capacity)
         for offset in 0..<count {
-            newSlots.append(slots[slot(offset)])
-            newEnds.append(ends[slot(offset)])
+            (newSlots + offset).moveInitialize(from: slots + slot(offset), count: 1)
+            newEnds[offset] = ends[slot(offset)]
         }
-        newSlots.append(contentsOf: repeatElement(Self.nothing, count: larger - count))
-        newEnds.append(contentsOf: repeatElement(0, count: larger - count))
+        slots.deallocate()
+        ends.deallocate()
         slots = newSlots
         ends = newEnds
+        capacity *= 2
         head = 0
     }
 }

@@ -19,10 +19,10 @@ extension Raft {
     var entryTime: UInt64 { max(lastTimeMs, wallMs) }
 
     /// Adds an entry to the end of the log.
-    mutating func append(_ entry: Entry) {
+    mutating func append(_ entry: consuming Entry) {
         log.append(term: entry.term)
-        tail.append(entry)
         lastTimeMs = max(lastTimeMs, entry.timeMs)
+        tail.append(entry)
     }
 
     /// Forgets the entries from `index` on, which conflict with the leader's (3.5), and the configurations among

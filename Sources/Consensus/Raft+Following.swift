@@ -35,11 +35,13 @@ extension Raft {
     private func isWellFormed(_ request: AppendEntries, term: Term) -> Bool {
         var index = request.prevLogIndex
         var last = request.prevLogTerm
-        for entry in request.entries {
-            guard entry.index == index.next, entry.term >= last, entry.term > 0 else { return false }
-            if entry.kind == .configuration, entry.configuration == nil { return false }
-            index = entry.index
-            last = entry.term
+        let entries = request.entries.span
+        for place in entries.indices {
+            guard entries[place].index == index.next, entries[place].term >= last, entries[place].term > 0
+            else { return false }
+            if entries[place].kind == .configuration, entries[place].configuration == nil { return false }
+            index = index.next
+            last = entries[place].term
         }
         return last <= term
     }
@@ -62,24 +64,24 @@ extension Raft {
     /// and all that follow it; append any new entries not already in the log" (figure 3.1). Without a conflict
     /// nothing is deleted: the message may be an old one that was overtaken.
     private mutating func store(_ request: AppendEntries, into effects: inout Effects) {
-        var offset = 0
-        let entries = request.entries
-        while offset < entries.count, entries[offset].index <= log.lastIndex {
-            let entry = entries[offset]
-            if entry.index > log.baseIndex, log.term(at: entry.index) != entry.term {
-                truncate(from: entry.index, into: &effects)
+        let entries = request.entries.span
+        var place = 0
+        while place < entries.count, entries[place].index <= log.lastIndex {
+            let index = entries[place].index
+            if index > log.baseIndex, log.term(at: index) != entries[place].term {
+                truncate(from: index, into: &effects)
                 break
             }
-            offset += 1
+            place += 1
         }
-        guard offset < entries.count else { return }
+        guard place < entries.count else { return }
         let first = log.lastIndex.next
-        while offset < entries.count {
-            append(entries[offset])
-            if let configuration = entries[offset].configuration {
-                adopt(configuration, at: entries[offset].index, into: &effects)
+        while place < entries.count {
+            append(entries[place])
+            if entries[place].kind == .configuration, let configuration = entries[place].configuration {
+                adopt(configuration, at: entries[place].index, into: &effects)
             }
-            offset += 1
+            place += 1
         }
         effects.note(.appended(first: first, last: log.lastIndex))
     }

@@ -36,19 +36,25 @@ import Testing
 
     private func size(_ entries: ArraySlice<Entry>) -> Int { entries.reduce(0) { $0 + $1.packed.count } }
 
-    private func compare(_ tail: EntryTail, _ held: [Entry], _ next: Index, _ chance: inout SplitMix64) {
-        #expect(tail.nextIndex == next && tail.count == held.count && tail.byteCount == size(held[...]))
+    /// `EntryTail` cannot be copied, and so not be shown to `#expect`: its answers are.
+    private func compare(_ tail: borrowing EntryTail, _ held: [Entry], _ next: Index, _ chance: inout SplitMix64) {
+        let (end, count, bytes) = (tail.nextIndex, tail.count, tail.byteCount)
+        #expect(end == next && count == held.count && bytes == size(held[...]))
         guard !held.isEmpty else { return }
-        #expect(tail.firstIndex == held[0].index && !tail.holds(next) && !tail.holds(held[0].index.previous))
+        let (first, beyond, before) = (tail.firstIndex, tail.holds(next), tail.holds(held[0].index.previous))
+        #expect(first == held[0].index && !beyond && !before)
         let from = Int(chance.next(below: UInt64(held.count)))
         let through = from + Int(chance.next(below: UInt64(held.count - from)))
-        #expect(tail.slice(from: held[from].index, through: held[through].index) == Array(held[from...through]))
-        #expect(tail.byteCount(from: held[from].index, through: held[through].index) == size(held[from...through]))
+        let (low, high) = (held[from].index, held[through].index)
+        let slice = tail.slice(from: low, through: high)
+        #expect(slice == Array(held[from...through]))
+        let sliceBytes = tail.byteCount(from: low, through: high)
+        #expect(sliceBytes == size(held[from...through]))
         let limit = Int(chance.next(below: 600))
         var last = from
         while last < through, size(held[from...last + 1]) <= limit { last += 1 }
-        #expect(
-            tail.lastIndex(from: held[from].index, through: held[through].index, maxBytes: limit) == held[last].index)
+        let found = tail.lastIndex(from: low, through: high, maxBytes: limit)
+        #expect(found == held[last].index)
     }
 
     @Test("a tail may be cut below its first entry")
@@ -58,9 +64,11 @@ import Testing
         }
         var tail = EntryTail(entries, nextIndex: 10)
         tail.truncate(from: 3)
-        #expect(tail.count == 0 && tail.nextIndex == 3 && tail.byteCount == 0)
+        let (count, next, bytes) = (tail.count, tail.nextIndex, tail.byteCount)
+        #expect(count == 0 && next == 3 && bytes == 0)
         tail.append(Entry(term: 2, index: 3, kind: .command, timeMs: 0, data: "y"))
-        #expect(tail[3].data == "y" && tail.holds(3) && !tail.holds(4))
+        let (data, holds, holdsNext) = (tail[3].data, tail.holds(3), tail.holds(4))
+        #expect(data == "y" && holds && !holdsNext)
     }
 
     @Test("what is on its way is counted until it arrives, or all is given up")
