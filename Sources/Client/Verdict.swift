@@ -23,8 +23,9 @@ enum Verdict: Equatable {
         case .unavailable, .deadlineExceeded, .unknown, .cancelled, .aborted:
             self = isCertain || isSafe ? .tryAgain : .outcomeUnknown
         case .resourceExhausted:
-            // Too much in flight passes; a value over the limit stays one. Only the first carries the trailer.
-            self = isCertain ? .tryAgain : .rejected
+            // A value over the limit, a full disk, too much in flight: more requests help none of them. The caller
+            // knows best what to do with less.
+            self = neverSent ? .tryAgain : .rejected
         case .internal, .dataLoss:
             self = isCertain ? .tryAgain : isSafe ? .rejected : .outcomeUnknown
         case .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition, .outOfRange,

@@ -136,13 +136,17 @@ struct RetryTests {
         #expect(members.map(\.calls.count) == [2, 0])
     }
 
-    @Test("Too much in flight passes: with the trailer it is tried again")
+    @Test("What is exhausted is told at once, though nothing was applied: more requests would not help")
     func exhausted() async throws {
         let member = try await FakeMember()
         defer { member.stop() }
-        member.next(.failure(Status(.resourceExhausted, "too much in flight"), notApplied: true))
-        try await withClient([member]) { client in try await client.set("k", .data("v")) }
-        #expect(member.calls.count == 2)
+        let status = Status(.resourceExhausted, "the value is over the limit")
+        member.from(nowOn: .failure(status, notApplied: true))
+        let error = try await withClient([member]) { client in
+            try await failure { _ = try await client.set("k", .data("v")) }
+        }
+        #expect(error.kind == .rejected(status))
+        #expect(member.calls.count == 1)
     }
 
     @Test("A member that is down costs a write nothing: it was never sent there")
