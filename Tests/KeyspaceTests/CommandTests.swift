@@ -134,6 +134,14 @@ struct Samples {
         }
     }
 
+    @Test("a set encoded from borrowed bytes is the same set")
+    func borrowed() {
+        for (key, data) in [("k", "abc"), ("k", ""), (Bytes([UInt8](repeating: 1, count: 300)), Bytes([UInt8](repeating: 2, count: 70_000)))] as [(Bytes, Bytes)] {
+            let encoded = key.withSpan { key in data.withSpan { Command.encodeSet(key: key, data: $0) } }
+            #expect(encoded == Command.single(.set(key: key, value: .data(data))).encode())
+        }
+    }
+
     @Test("an encoded command becomes an entry without being copied")
     func headroom() {
         let data = Command.single(.set(key: "key", value: .data(Bytes([UInt8](repeating: 7, count: 500))))).encode()
