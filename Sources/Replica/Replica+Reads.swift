@@ -43,7 +43,12 @@ extension Replica {
     mutating func answerRead(_ request: Request, into effects: inout ReplicaEffects) {
         switch request.body {
         case .read(let command, _):
-            answer(request.id, size: 0, .outcome(keyspace.read(command)), into: &effects)
+            // A transaction of half a million reads would hold up the loop as long as an election takes.
+            if let refusal = keyspace.refusal(for: command, limits: limits.keyspace) {
+                answer(request.id, size: 0, .failed(Failure(refusal)), into: &effects)
+            } else {
+                answer(request.id, size: 0, .outcome(keyspace.read(command)), into: &effects)
+            }
         case .freeze:
             answer(request.id, size: 0, .frozen(keyspace.frozen()), into: &effects)
         case .write, .forwardedWrite, .log, .transferLeadership:

@@ -63,6 +63,17 @@ struct ReadTests {
         #expect(cluster.answer(to: read, at: 3, within: .milliseconds(1))?.value == .data("1"))
     }
 
+    @Test("a transaction of too many reads is refused, as one of too many writes is")
+    func tooManyReads() {
+        let cluster = VirtualCluster(1)
+        _ = cluster.electLeader()
+        let reads = [Operation](repeating: .get(key: "a"), count: Limits().operations + 1)
+        for (count, code) in [(reads.count, Failure.Code.invalidArgument), (reads.count - 1, nil)] as [(Int, Failure.Code?)] {
+            let read = cluster.ask(1, .read(.transaction(Array(reads[..<count])), .linearizable))
+            #expect(cluster.answer(to: read, at: 1)?.failure?.code == code)
+        }
+    }
+
     @Test("a new leader answers no read before an entry of its own term is committed")
     func readsWaitForTheNoOperation() throws {
         let cluster = VirtualCluster(3)
