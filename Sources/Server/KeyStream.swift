@@ -1,4 +1,5 @@
 import Base
+import EventLoop
 import GRPC
 import Keyspace
 import Replica
@@ -11,12 +12,14 @@ final class KeyStream {
     static let sliceKeys = 2_000
     static let sliceBytes = 128 << 10
 
+    private let loop: Loop
     private let call: ServerCall
     private let codec: Wire.Codec
     private var scan: KeyScan
     private var keyspace: FrozenKeyspace?
 
-    init(call: ServerCall, codec: Wire.Codec, scan: KeyScan) {
+    init(on loop: Loop, call: ServerCall, codec: Wire.Codec, scan: KeyScan) {
+        self.loop = loop
         self.call = call
         self.codec = codec
         self.scan = scan
@@ -26,7 +29,7 @@ final class KeyStream {
         switch result {
         case .frozen(let keyspace):
             self.keyspace = keyspace
-            call.onCancel = { self.keyspace = nil }
+            call.onCancel = { self.release() }
             call.onWritable = { self.sendSlice() }
             sendSlice()
         case .failed(let failure):
@@ -43,10 +46,29 @@ final class KeyStream {
             let keys = keyspace.keys(&scan, maxKeys: Self.sliceKeys, maxBytes: Self.sliceBytes)
             if !keys.isEmpty { call.send(codec.encodeKeys(keys)) }
             if scan.isFinished || keys.isEmpty {
-                self.keyspace = nil
+                release()
                 call.finish()
                 return
             }
         }
     }
+
+    /// Gives the version back on another thread: a reader may have been so slow that every key has changed since, and
+    /// then this is the last holder of them all, to be freed one by one. Were the pool full, it is done here.
+    private func release() {
+        guard let keyspace else { return }
+        self.keyspace = nil
+        let held = Held(keyspace)
+        if !loop.work({ held.letGo() }, then: { _ in }) { held.letGo() }
+    }
+}
+
+/// Carries a version to the thread that frees it: a closure that captured it would free it only on its way back.
+/// One thread at a time has it.
+private final class Held: @unchecked Sendable {
+    private var keyspace: FrozenKeyspace?
+
+    init(_ keyspace: FrozenKeyspace) { self.keyspace = keyspace }
+
+    func letGo() { keyspace = nil }
 }

@@ -83,7 +83,8 @@ extension Member {
             preconditionFailure("Keys decodes to keys")
         }
         let stream = KeyStream(
-            call: call, codec: codec, scan: KeyScan(prefix: prefix, startAfter: startAfter, limit: limit))
+            on: loop, call: call, codec: codec,
+            scan: KeyScan(prefix: prefix, startAfter: startAfter, limit: limit))
         ask(.freeze(request.consistency.freshness), deadline: call.deadline, for: .keys(stream))
     }
 
