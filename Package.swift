@@ -41,6 +41,7 @@ let package = Package(
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+        .systemLibrary(name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
         .target(name: "CProto", dependencies: ["CProtobufC"]),
 
         // Pure: no Foundation, no clock, no randomness, no I/O, no async.
@@ -58,7 +59,7 @@ let package = Package(
         room("Server", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "EventLoop", "GRPC", "Wire", deque, logging]),
         room("Client", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", deque]),
         room("Tools", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", "Client", "CEdit", histogram, argumentParser]),
-        .executableTarget(name: "swiftwaterd", dependencies: ["Server", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
+        .executableTarget(name: "swiftwaterd", dependencies: ["CJemalloc", "Server", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
         .executableTarget(name: "swiftwater", dependencies: ["Tools", "Client", "Base", argumentParser], swiftSettings: settings),
 
         // A member that fails as it is told, for the tests of what speaks to members.

@@ -10,6 +10,7 @@ enum Process {
         var log = Logger(label: options.name ?? "swiftwaterd", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = logLevel
         raiseOpenFileLimit()
+        returnFreedMemory()
         let thread = LoopThread(name: "member")
         thread.start()
         let life = Life(thread: thread, options: options, log: log)
