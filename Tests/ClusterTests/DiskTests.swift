@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import GRPC
 import Testing
 
 extension ClusterTests {
@@ -63,6 +64,41 @@ extension ClusterTests {
                 try await load.waitForMore(300)
                 let keys = await load.stop()
                 for name in cluster.names { #expect(try await WriteLoad.lost(keys, at: cluster.client(name)) == []) }
+            }
+        }
+
+        @Test("On a full disk writes are refused and reads answered, and it ends by itself when space returns", .timeLimit(.minutes(2)))
+        func fullDisk() async throws {
+            let cluster = try TestCluster(members: 1)
+            try await cluster.withCleanUp {
+                // The first start makes its segments; later ones get no space for a while.
+                try cluster.start("n1")
+                try await cluster.waitForLeader()
+                try await cluster["n1"].killNow()
+                try cluster.start("n1", tampering: .fullDisk(attempts: 5))
+                try await cluster.waitForLeader()
+                let client = cluster.client("n1")
+                let value = String(repeating: "x", count: 256 * 1024)
+                var kept: [String] = []
+                var refusal: CallFailure?
+                while refusal == nil, kept.count < 1_000 {
+                    let key = "full-\(kept.count)"
+                    do {
+                        try await client.set(key, value + key)
+                        kept.append(key)
+                    } catch let failure as CallFailure {
+                        refusal = failure
+                    }
+                }
+                #expect(refusal?.status.code == .resourceExhausted, "\(refusal.map { "\($0)" } ?? "never refused")")
+                #expect(kept.count > 40, "two segments of 16 MiB were there: \(kept.count) writes of 256 KiB")
+                #expect(try await client.get("full-0") == value + "full-0")
+                try await eventually("space is found again", within: 30) {
+                    (try? await client.set("after", "x")) != nil
+                }
+                #expect(try await WriteLoad.lost(kept, value: value, at: client) == [])
+                let trace = try String(contentsOf: cluster.trace(of: "n1"), encoding: .utf8)
+                #expect(trace.contains("ENOSPC"))
             }
         }
     }

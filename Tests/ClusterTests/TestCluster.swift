@@ -19,6 +19,11 @@ final class TestCluster: Sendable {
         static func failingSyncs(from: Int) -> Tampering {
             Tampering(arguments: ["-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO:when=\(from)+"])
         }
+
+        /// No thread gets space for a new file before its `attempts`-th try is over.
+        static func fullDisk(attempts: Int) -> Tampering {
+            Tampering(arguments: ["-e", "trace=fallocate", "-e", "inject=fallocate:error=ENOSPC:when=1..\(attempts)"])
+        }
     }
 
     static let binaries: URL = {
