@@ -1,3 +1,4 @@
+import Client
 import Glibc
 
 /// Keeps a second `up` out of a directory.
@@ -94,7 +95,30 @@ extension Up {
             throw FileFailure(
                 description: "\(member.name) still runs as process \(id), from an earlier start. Stop it first: kill \(id)")
         }
+        for member in plan.members where isTaken(member.address) {
+            throw FileFailure(
+                description: "the port of \(member.name), \(member.address), is in use: by another cluster? See --base-port")
+        }
         return try readSmallFile(plan.directory + "/cluster") == nil
+    }
+
+    /// Whether somebody listens there already. (Only asked to say it early and in one line: a member that loses the
+    /// race says so itself, and ends with 69.)
+    private func isTaken(_ address: Endpoint) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var target = sockaddr_in()
+        target.sin_family = sa_family_t(AF_INET)
+        target.sin_port = address.port.bigEndian
+        guard inet_pton(AF_INET, address.host, &target.sin_addr) == 1 else { return false }
+        return withUnsafePointer(to: &target) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) != 0 && errno == EADDRINUSE
+            }
+        }
     }
 
     func writeProcessFile(_ member: UpPlan.Member, _ id: pid_t) {

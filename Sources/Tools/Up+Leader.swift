@@ -13,7 +13,8 @@ extension Up {
         var reports: [MemberReport] = []
         while Loop.now < deadline, !Task.isCancelled {
             reports = await client.statusOfAll()
-            for case .success(let status) in reports.map(\.answer) where status.role == .leader {
+            for report in reports {
+                guard case .success(let status) = report.answer, status.role == .leader, isOurs(report) else { continue }
                 feed.yield(.leader(status.name, term: status.term.rawValue))
                 await client.close()
                 return
@@ -31,6 +32,11 @@ extension Up {
             return "\(report.endpoint): \(failure.brief)"
         }
         feed.yield(.noLeader(silent.isEmpty ? "all members answer, and none of them leads" : silent.joined(separator: "; ")))
+    }
+
+    /// Whether it comes from one of the plan's members, under its own address: not from a stranger on its port.
+    private func isOurs(_ report: MemberReport) -> Bool {
+        plan.members.contains { $0.name == report.name && $0.address == report.endpoint }
     }
 
     static let pollInterval = Interval.milliseconds(50)

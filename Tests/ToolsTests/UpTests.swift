@@ -1,5 +1,6 @@
 import Base
 import Client
+import FakeMember
 import Glibc
 import Synchronization
 import Testing
@@ -108,6 +109,18 @@ struct UpTests {
             let other = try ChildProcess(program: server, arguments: [], log: log) { feed.yield($0) }
             other.signal(SIGKILL)
             #expect(await iterator.next() == .killed(signal: SIGKILL))
+        }
+    }
+
+    @Test("A port that is taken is named before anything is started")
+    func takenPort() async throws {
+        let stranger = try await FakeMember()
+        defer { stranger.stop() }
+        try await withDirectory("exit 0\n") { directory, server in
+            let said = Said()
+            let plan = try UpPlan(directory: directory, nodes: 1, basePort: nil, stored: "n1 \(stranger.address)\n")
+            #expect(await Up(plan: plan, server: server, print: said.say).run() == .clusterError)
+            #expect(said.text == "swiftwater up: the port of n1, \(stranger.address), is in use: by another cluster? See --base-port")
         }
     }
 
