@@ -149,12 +149,13 @@ final class ListeningSocket: Handle {
         listener = nil
         pause?.close()
         pause = nil
+        guard isUsable else { return }
         beginClosing()
+        // libuv watches it no more (uv_close), and somebody may want the address now.
+        Glibc.close(descriptor)
     }
 
     override func closeForStop() { close() }
-
-    override func didClose() { Glibc.close(descriptor) }
 
     fileprivate func accept() {
         for _ in 0..<TCPListener.acceptsPerTurn {

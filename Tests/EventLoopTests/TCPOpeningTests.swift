@@ -146,6 +146,20 @@ struct TCPOpeningTests {
         }
     }
 
+    @Test("gives an address back at once")
+    func listenAgain() async throws {
+        try await withTestLoop { test in
+            let ports = try await test.on { loop in
+                let first = try TCPListener(loop, host: "127.0.0.1", port: 0)
+                first.close()
+                let second = try TCPListener(loop, host: "127.0.0.1", port: first.port)
+                second.close()
+                return [first.port, second.port]
+            }
+            #expect(ports[0] == ports[1])
+        }
+    }
+
     @Test("waits, and does not spin, when the process has no descriptors left")
     func outOfDescriptors() async {
         await #expect(processExitsWith: .success) {
