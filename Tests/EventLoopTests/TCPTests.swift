@@ -14,7 +14,7 @@ func serve(
 
 /// Connects to `port` and hands the connection to `body`; a failure is a failure of the test.
 func dial(_ loop: Loop, _ port: UInt16, host: String = "127.0.0.1", _ body: @escaping (TCPConnection) -> Void) {
-    TCPConnection.connect(to: host, port: port, on: loop, timeout: .seconds(10)) { result in
+    TCPConnection.connect(to: host, port: port, on: loop, timeout: .seconds(30)) { result in
         switch result {
         case .success(let connection): body(connection)
         case .failure(let failure): Issue.record(failure)
@@ -90,11 +90,14 @@ struct TCPTests {
                     var random = SplitMix64(seed: 7)
                     var sent = 0
                     func send() {
+                        // Goes on for a while although told to wait: what is queued keeps its place too.
+                        var queued = 0
                         while sent < total {
                             let size = Int(random.next() % 300_000) + 1
                             let bytes = pattern(from: sent, count: min(size, total - sent))
                             sent += bytes.count
-                            guard write(bytes, to: connection, as: random.next() % 4) else { return }
+                            if !write(bytes, to: connection, as: random.next() % 4) { queued += 1 }
+                            if queued == 8 { return }
                         }
                         connection.finish(within: .seconds(10))
                     }
@@ -139,22 +142,23 @@ struct TCPTests {
     func queuedBytes() async throws {
         try await withTestLoop { test in
             let (queued, wasAll, atDrain): (Int, Bool, Int) = try await test.until { loop, done in
-                var server: TCPConnection?
-                let port = try serve(loop) { server = $0 }
-                dial(loop, port) { connection in
+                var (client, server): (TCPConnection?, TCPConnection?)
+                func begin() {
+                    guard let client, let server else { return }
                     var wasAll = true
-                    var sent = 0
-                    while wasAll {
-                        wasAll = connection.write(pattern(from: sent, count: 1_000_000))
-                        sent += 1_000_000
-                    }
-                    let queued = connection.queuedBytes
-                    connection.onDrain = { [unowned connection] in done((queued, wasAll, connection.queuedBytes)) }
-                    let timer = Timer(loop) {
-                        server?.onRead = { _ in }
-                        server?.resumeReading()
-                    }
-                    timer.start(after: .milliseconds(5))
+                    while client.queuedBytes == 0 { wasAll = client.write(pattern(from: 0, count: 1_000_000)) }
+                    let queued = client.queuedBytes
+                    client.onDrain = { [unowned client] in done((queued, wasAll, client.queuedBytes)) }
+                    server.onRead = { _ in }
+                    server.resumeReading()
+                }
+                let port = try serve(loop) {
+                    server = $0
+                    begin()
+                }
+                dial(loop, port) {
+                    client = $0
+                    begin()
                 }
             }
             #expect(queued > 0)
