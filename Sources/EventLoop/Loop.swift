@@ -130,6 +130,7 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
         while wakers.load(ordering: .acquiring) > 0 { sched_yield() }
         uv_close(UnsafeMutableRawPointer(async).assumingMemoryBound(to: uv_handle_t.self), nil)
         uv_close(UnsafeMutableRawPointer(prepare).assumingMemoryBound(to: uv_handle_t.self), nil)
+        turnEnds.forEach { $0.cancel() }
         turnEnds = []
         while uv_run(uv, UV_RUN_DEFAULT) != 0 {}
         Self.require(uv_loop_close(uv), "uv_loop_close")

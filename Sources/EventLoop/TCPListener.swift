@@ -155,7 +155,10 @@ final class ListeningSocket: Handle {
         Glibc.close(descriptor)
     }
 
-    override func closeForStop() { close() }
+    /// The listener's handlers go too: they may hold what holds the listener.
+    override func closeForStop() {
+        if let listener { listener.close() } else { close() }
+    }
 
     fileprivate func accept() {
         for _ in 0..<TCPListener.acceptsPerTurn {

@@ -20,7 +20,8 @@ public final class Wakeup: @unchecked Sendable {
         loop.post(.wakeup(self))
     }
 
-    /// The handler is not called again. On the loop's thread.
+    /// The handler is not called again, and dropped: whoever holds the wake-up and is held by its handler
+    /// calls this, since the end of the loop does not. On the loop's thread.
     public func close() {
         loop.mustBeCurrent()
         handler = nil

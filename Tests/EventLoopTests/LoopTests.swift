@@ -128,6 +128,28 @@ struct LoopTests {
         #expect(alive.alive == 0)
     }
 
+    @Test("cuts the cycles between those who listen and their handlers when it stops")
+    func stopCutsCycles() async throws {
+        final class Owner {
+            let witness: Witness
+            var listener: TCPListener?
+            var turnEnd: TurnEnd?
+            init(_ witness: Witness) { self.witness = witness }
+        }
+        let alive = WitnessCount()
+        let test = TestLoop()
+        try await test.on { loop in
+            let owner = Owner(Witness(alive))
+            owner.listener = try TCPListener(loop, host: "127.0.0.1", port: 0)
+            owner.listener?.onAccept = { _ in owner.witness.touch() }
+            owner.listener?.onError = { _ in owner.witness.touch() }
+            owner.turnEnd = loop.onTurnEnd { owner.witness.touch() }
+        }
+        #expect(alive.alive == 1)
+        test.stop()
+        #expect(alive.alive == 0)
+    }
+
     @Test("tells each connection that is open when it stops")
     func stopTellsConnections() async throws {
         let told = WitnessCount()
