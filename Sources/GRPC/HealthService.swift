@@ -30,7 +30,7 @@ public final class HealthService: @unchecked Sendable {
     }
 
     /// Sets what is said of a service, and tells those who watch it.
-    public func set(_ service: String = "", _ serving: Serving) {
+    public func set(_ service: String, _ serving: Serving) {
         guard services.updateValue(serving, forKey: service) != serving else { return }
         for call in watchers[service] ?? [] {
             if call.isWritable {
