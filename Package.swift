@@ -76,7 +76,7 @@ let package = Package(
         tests("StorageTests", ["VirtualDisk", "Storage", "LogFormat", "Consensus", "Server", "Base", deque]),
         tests("ReplicaTests", ["VirtualDisk", "Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
         tests("EventLoopTests", ["EventLoop", "Base"]),
-        tests("GRPCTests", ["GRPC", "CNGHTTP2", "EventLoop", "Base"]),
+        tests("GRPCTests", ["GRPC", "CNGHTTP2", "EventLoop", "Base"], resources: [.copy("grpcio_client.py")]),
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),
         tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
         tests("ClientTests", ["Client", "FakeMember", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
