@@ -76,7 +76,10 @@ def check_session(own):
         for command, wanted in steps:
             terminal.type(command + "\n")
             shown = terminal.read_until(prompt).removesuffix(prompt)
-            answer = shown.split("\n", 1)[1].rstrip("\n") if "\n" in shown else shown
+            # What is typed before the prompt reads keys one by one is echoed by the terminal too: once more, or not.
+            lines = shown.rstrip("\n").split("\n")
+            echoes = [number for number, line in enumerate(lines) if line.endswith(command)]
+            answer = "\n".join(lines[max(echoes, default=0) + 1:])
             if answer != wanted.replace(ADDRESS, own.endpoints[0]):
                 raise AssertionError(f"after {command!r} the README has\n{wanted}\nand the terminal\n{answer}")
     finally:
