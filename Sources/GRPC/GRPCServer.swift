@@ -95,6 +95,8 @@ public final class GRPCServer: @unchecked Sendable {
         guard isStopping, links.isEmpty else { return }
         turnEnd?.cancel()
         turnEnd = nil
+        // Sessions that have ended since the last turn's end: nobody else would let go of them.
+        _ = core.flushList.flush()
         deadlineTimer.close()
         lifeTimer.close()
         graceTimer?.close()

@@ -121,6 +121,8 @@ final class RawServer {
 
     deinit {
         session.end()
+        // The list holds sessions that nobody flushed: a loop does so at the end of each turn.
+        _ = core.flushList.flush()
         precondition(core.openCalls == 0, "calls are left")
         precondition(core.outboundBytes == 0, "bytes are left")
         precondition(session.inboundBytes == 0, "input is left")
