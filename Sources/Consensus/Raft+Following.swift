@@ -37,10 +37,11 @@ extension Raft {
         var last = request.prevLogTerm
         let entries = request.entries.span
         for place in entries.indices {
-            guard entries[place].index == index.next, entries[place].term >= last, entries[place].term > 0
+            // `advanced` wraps round at the end of all indexes, which a liar may name.
+            guard entries[place].index == index.advanced(by: 1), entries[place].term >= last, entries[place].term > 0
             else { return false }
             if entries[place].kind == .configuration, entries[place].configuration == nil { return false }
-            index = index.next
+            index = index.advanced(by: 1)
             last = entries[place].term
         }
         return last <= term

@@ -45,8 +45,13 @@ extension Raft {
         if message.cluster != cluster { return .wrongCluster }
         if message.group != group { return .wrongGroup }
         if message.to != id { return .notForMe }
-        return message.from == id ? .fromMyself : nil
+        if message.from == id { return .fromMyself }
+        return message.term > term && message.term.rawValue - term.rawValue > Self.maxTermLeap ? .malformed : nil
     }
+
+    /// How far a message may be ahead of this member's term. Terms rise by one for each election: nobody is four
+    /// thousand million elections ahead, and who claims it must not take the cluster's terms to their end.
+    static let maxTermLeap: UInt64 = 1 << 32
 
     /// A stale leader must learn that its term is over: it may be one that nobody but us refuses, when our term is
     /// higher than the whole cluster's (after we campaigned alone). Answering, it steps down, and a new election

@@ -41,6 +41,31 @@ import Testing
         }
     }
 
+    @Test("a member that lies about its term, or names the last of all indexes, changes nothing")
+    func liars() {
+        let cluster = leader()
+        let member = cluster.members[1]
+        let before = member.raft.term
+        let last = Index(UInt64.max)
+        let entry = Entry(term: before, index: 1, kind: .command, timeMs: 0, data: "\u{1}")
+        let bodies: [Message.Body] = [
+            .appendEntries(AppendEntries(prevLogIndex: 0, prevLogTerm: 0, entries: [], leaderCommit: last, round: .max)),
+            .requestVote(RequestVote(lastLogIndex: last, lastLogTerm: Term(UInt64.max), preVote: false, disruptLeader: true)),
+            .requestVote(RequestVote(lastLogIndex: last, lastLogTerm: Term(UInt64.max), preVote: true)),
+            .requestVoteReply(RequestVoteReply(voteGranted: true, preVote: true)),
+            .appendEntriesReply(AppendEntriesReply(result: .success(matchIndex: last), lastLogIndex: last, round: .max)),
+            .readIndex(ReadIndex(requestID: .max)), .timeoutNow,
+        ]
+        for body in bodies {
+            cluster.turn(member) { $0.messages = [Message(cluster: member.cluster, from: 3, to: 2, term: Term(UInt64.max), body: body)] }
+            #expect(ignored(member) == .malformed)
+            #expect(member.raft.term == before)
+        }
+        let request = AppendEntries(prevLogIndex: last, prevLogTerm: before, entries: [entry], leaderCommit: last, round: 0)
+        cluster.turn(member) { $0.messages = [Message(cluster: member.cluster, from: 1, to: 2, term: before, body: .appendEntries(request))] }
+        #expect(ignored(member) == .malformed)
+    }
+
     @Test("entries that are no part of a log are not taken")
     func malformed() {
         let cluster = leader()
