@@ -17,7 +17,6 @@ final class Peer: @unchecked Sendable {
     private let name: String
     private unowned let member: Member
     private let channel: Channel
-    private var greeting: CallHandle?
     private var stream: ClientStream?
     /// The peer has answered Hello on this connection, and is who it should be.
     private var isGreeted = false
@@ -75,13 +74,15 @@ final class Peer: @unchecked Sendable {
     private func greet(_ member: isolated Member) {
         isGreeted = false
         let hello = member.codec.encode(member.hello(to: id))
-        greeting = channel.unary(.hello, message: hello, timeout: Self.helloTimeout) { [unowned self] result in
-            self.member.assumeIsolated { greeted(result, $0) }
+        channel.unary(.hello, message: hello, timeout: Self.helloTimeout) { [weak self] result in
+            guard let self else { return }
+            self.member.assumeIsolated { self.greeted(result, $0) }
         }
     }
 
     private func greeted(_ result: UnaryResult, _ member: isolated Member) {
-        guard !isClosed else { return }
+        // A second greeting may have been under way: one is enough.
+        guard !isClosed, !isGreeted else { return }
         guard result.status.isOK else { return complain("does not greet: \(result.status)", member) }
         do throws(Wire.DecodeFailure) {
             let hello = try result.message.withSpan { span throws(Wire.DecodeFailure) in
@@ -121,8 +122,8 @@ final class Peer: @unchecked Sendable {
         let stream = channel.stream(.appendEntries)
         self.stream = stream
         stream.onMessage = { [unowned self] span in self.member.assumeIsolated { received(span, $0) } }
-        stream.onEnd = { [unowned self, unowned stream] status, _ in
-            guard self.stream === stream else { return }
+        stream.onEnd = { [weak self, unowned stream] status, _ in
+            guard let self, self.stream === stream else { return }
             self.stream = nil
             self.member.assumeIsolated { member in
                 member.turn.unreachable.append(id)
@@ -163,9 +164,9 @@ final class Peer: @unchecked Sendable {
         let (request, timeout) = member.assumeIsolated {
             ($0.codec.encode(message), $0.options.parameters.electionTimeout.upperBound)
         }
-        channel.unary(.path(of: message.body), message: request, timeout: timeout) { [unowned self] result in
-            guard result.status.isOK, !isClosed else { return }
-            member.assumeIsolated { answered(message, result.message, $0) }
+        channel.unary(.path(of: message.body), message: request, timeout: timeout) { [weak self] result in
+            guard let self, result.status.isOK, !isClosed else { return }
+            member.assumeIsolated { self.answered(message, result.message, $0) }
         }
     }
 
@@ -200,9 +201,9 @@ final class Peer: @unchecked Sendable {
             }
             return member.codec.encode(Wire.ProposeRequest(header: member.header(to: id), proposals: proposals))
         }
-        let call = channel.unary(.propose, message: request) { [unowned self] result in
-            guard forwards.removeValue(forKey: number) != nil else { return }
-            member.assumeIsolated { proposed(ids, result, $0) }
+        let call = channel.unary(.propose, message: request) { [weak self] result in
+            guard let self, forwards.removeValue(forKey: number) != nil else { return }
+            member.assumeIsolated { self.proposed(ids, result, $0) }
         }
         forwards[number] = (ids, call)
     }
