@@ -1,5 +1,6 @@
 import Base
 import CNGHTTP2
+import Glibc
 
 /// What came in a request's header fields.
 struct RequestHead: ~Copyable {
@@ -9,6 +10,8 @@ struct RequestHead: ~Copyable {
     private var fields: [(name: OpaquePointer, value: OpaquePointer)] = []
     /// As RFC 9113, 6.5.2 counts: names, values, and 32 for each field.
     var listBytes = 0
+    /// `ServerOptions.maxHeaderListBytes`.
+    var listLimit = 0
     var isPost = false
     var isGRPC = false
     var timeout: Interval?
@@ -73,8 +76,8 @@ extension OpaquePointer {
 
 extension UnsafeRawBufferPointer {
     func equals(_ text: StaticString) -> Bool {
-        guard count == text.utf8CodeUnitCount else { return false }
-        return self.elementsEqual(UnsafeRawBufferPointer(start: text.utf8Start, count: count))
+        guard count == text.utf8CodeUnitCount, let baseAddress else { return count == 0 && text.utf8CodeUnitCount == 0 }
+        return memcmp(baseAddress, text.utf8Start, count) == 0
     }
 
     func hasPrefix(_ text: StaticString) -> Bool {
@@ -86,14 +89,13 @@ extension UnsafeRawBufferPointer {
 extension ServerCall {
     /// Takes a header field. False when the list is out of all proportion: see `maxHeaderListBytes`.
     func headerReceived(_ name: OpaquePointer, _ value: OpaquePointer) -> Bool {
-        guard let session else { return true }
         let nameBytes = name.contents
-        let limit = session.core.options.maxHeaderListBytes
+        let limit = request.listLimit
         request.listBytes += nameBytes.count + value.contents.count + 32
         guard request.listBytes <= limit else { return request.listBytes <= 16 * limit }
         switch nameBytes.count {
         case 2 where nameBytes.equals("te"): break
-        case 5 where nameBytes.equals(":path"): serverMethod = session.method(at: value)
+        case 5 where nameBytes.equals(":path"): serverMethod = session?.method(at: value)
         case 7 where nameBytes.equals(":method"): request.isPost = value.contents.equals("POST")
         case 7 where nameBytes.equals(":scheme"): break
         case 10 where nameBytes.equals(":authority"): break

@@ -103,6 +103,7 @@ public final class ServerCall: @unchecked Sendable {
         self.session = session
         streamID = id
         phase = .opening
+        request.listLimit = session.core.options.maxHeaderListBytes
     }
 
     /// The stream is gone: forgets everything, ready for another.

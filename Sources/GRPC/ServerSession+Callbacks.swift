@@ -108,14 +108,15 @@ private func serverReadsHeader(
     _: OpaquePointer?, _: UnsafePointer<nghttp2_frame>?, _ name: OpaquePointer?, _ value: OpaquePointer?,
     _: UInt8, _ data: UnsafeMutableRawPointer?
 ) -> Int32 {
-    let session = server(data)
-    // Without a call these are trailers: gRPC requests have none.
-    guard let call = session.reading else { return 0 }
-    guard call.headerReceived(name!, value!) else {
+    // The most frequent callback of all: nghttp2 holds the session and the stream its call, so nothing is retained.
+    Unmanaged<ServerSession>.fromOpaque(data!)._withUnsafeGuaranteedRef { session in
+        // Without a call these are trailers: gRPC requests have none.
+        guard let reading = session.reading else { return 0 }
+        let isTaken = Unmanaged.passUnretained(reading)._withUnsafeGuaranteedRef { $0.headerReceived(name!, value!) }
+        if isTaken { return 0 }
         session.fail("a header list more than sixteen times over the limit")
         return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
     }
-    return 0
 }
 
 private func serverReadsData(
