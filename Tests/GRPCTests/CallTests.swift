@@ -175,7 +175,7 @@ struct CallTests {
         let harness = try await Harness(options)
         let channel = await harness.channel()
         #expect(await harness.unary(channel, "/t.T/Echo", "x").isOK)
-        async let first = harness.unary(channel, "/t.T/Never", "x", timeout: .milliseconds(900))
+        async let first = harness.unary(channel, "/t.T/Never", "x", timeout: .seconds(5))
         #expect(await harness.eventually { await harness.onServer { harness.server.openCallCount } == 1 })
         let second = await harness.unary(channel, "/t.T/Echo", "x", timeout: .milliseconds(50))
         #expect(second.status.code == .deadlineExceeded)
