@@ -68,9 +68,16 @@ extension ClusterTests {
                     let up = try MemberProcess(
                         [TestCluster.binaries.appendingPathComponent("swiftwater").path, "up", "--data-dir", data, "--base-port", "\(base)"],
                         log: log.path)
-                    try await eventually("\(round + 1) times a leader is announced", within: 30) {
-                        let text = try String(contentsOf: log, encoding: .utf8)
-                        return text.components(separatedBy: " leads, in term").count == round + 2
+                    do {
+                        try await eventually("\(round + 1) times a leader is announced", within: 30) {
+                            let text = try String(contentsOf: log, encoding: .utf8)
+                            return text.components(separatedBy: " leads, in term").count == round + 2
+                        }
+                    } catch {
+                        // Its members are its own to stop: kill -9 would leave them behind.
+                        up.signal(SIGINT)
+                        try await up.waitForExit(within: 10)
+                        throw error
                     }
                     if round == 0 {
                         #expect(try await swiftwater(cluster, client + ["set", "kept", "yes"]).status == 0)
