@@ -24,6 +24,18 @@ struct LogScan {
 
     var lastTerm: Term { runs.last?.term ?? 0 }
 
+    /// The tail in bytes of its own: entries share the windows that they were read through, with all the padding
+    /// between small frames, and would keep those alive.
+    var ownTail: [Entry] {
+        tail.map { entry in
+            do {
+                return try Entry(unpacking: entry.packed.compacted())
+            } catch {
+                preconditionFailure("what was read once cannot be read again: \(error)")
+            }
+        }
+    }
+
     /// Takes in the next frame, whose checksums match. What it throws is damage, or a mistake of the writer.
     mutating func add(_ header: FrameHeader, _ frame: Bytes, at offset: Int) throws(RecordFault) {
         guard header.sequence == sequence + 1 else {
@@ -53,7 +65,6 @@ struct LogScan {
             configurations.append(.init(index: entry.index, configuration: configuration))
         }
         lastIndex = entry.index
-        // The entries of a frame share its bytes; what is kept is copied out, so that the bound is a bound.
         tail.append(entry)
         tailSize += entry.packed.count
         while tailSize > tailBytes, tail.count > 1 { tailSize -= tail.removeFirst().packed.count }

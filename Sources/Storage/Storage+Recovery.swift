@@ -59,7 +59,7 @@ struct RecoveryReader<Image: DirectoryImage> {
         }
         let recovered = Recovered(
             identity: identity, bootstrap: try bootstrap(identity), hardState: hardState, runs: scan.runs,
-            lastIndex: scan.lastIndex, configurations: scan.configurations, tail: Array(scan.tail), cut: log.cut,
+            lastIndex: scan.lastIndex, configurations: scan.configurations, tail: scan.ownTail, cut: log.cut,
             segment: log.current, spares: log.spares, sequence: scan.sequence, stateNumber: stateNumber,
             lastFrame: scan.lastFrame, witnessed: log.witnessed, witnessTurn: log.witnessTurn,
             positions: scan.positions)
