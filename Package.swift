@@ -51,6 +51,7 @@ let package = Package(
         room("LogFormat", ["Base"]),
         room("Storage", ["Base", "Consensus", "LogFormat", deque]),
         room("Replica", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", deque]),
+        room("Simulation", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", deque]),
 
         // Edges: where the world comes in.
         room("EventLoop", ["Base", "CUV", deque]),
@@ -58,7 +59,7 @@ let package = Package(
         room("Wire", ["Base", "Consensus", "Keyspace", "CProto", "CProtobufC"]),
         room("Server", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "EventLoop", "GRPC", "Wire", deque, logging]),
         room("Client", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", deque]),
-        room("Tools", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", "Client", "CEdit", histogram, argumentParser]),
+        room("Tools", ["Base", "Consensus", "Keyspace", "Simulation", "EventLoop", "GRPC", "Wire", "Client", "CEdit", histogram, argumentParser]),
         .executableTarget(name: "swiftwaterd", dependencies: ["CJemalloc", "Server", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
         .executableTarget(name: "swiftwater", dependencies: ["Tools", "Client", "Base", argumentParser], swiftSettings: settings),
 
@@ -75,6 +76,7 @@ let package = Package(
             swiftSettings: settings),
         tests("StorageTests", ["VirtualDisk", "Storage", "LogFormat", "Consensus", "Server", "Base", deque]),
         tests("ReplicaTests", ["VirtualDisk", "Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
+        tests("SimulationTests", ["Simulation", "Replica", "Storage", "Keyspace", "Consensus", "LogFormat", "Base"]),
         tests("EventLoopTests", ["EventLoop", "Base"]),
         tests("GRPCTests", ["GRPC", "CNGHTTP2", "EventLoop", "Base"], resources: [.copy("grpcio_client.py")]),
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),

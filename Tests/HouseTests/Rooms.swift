@@ -2,11 +2,11 @@
 /// above it, and the three rooms at the heart import `Base` alone.
 enum Rooms {
     static let order = [
-        "Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica",
-        "EventLoop", "GRPC", "Wire", "Server", "Client", "Gateway", "Simulation", "Tools",
+        "Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "Simulation",
+        "EventLoop", "GRPC", "Wire", "Server", "Client", "Gateway", "Tools",
         "swiftwaterd", "swiftwater",
     ]
-    static let pure: Set = ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica"]
+    static let pure: Set = ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "Simulation"]
     static let knowsBaseAlone: Set = ["Consensus", "Keyspace", "LogFormat"]
 
     /// A sealed border: the only room that sees a C library.
