@@ -13,6 +13,11 @@ public struct Entry: Sendable, Equatable {
         public static let command = Kind(rawValue: 2)
         /// The members of the cluster from here on (dissertation 4.1).
         public static let configuration = Kind(rawValue: 3)
+        /// A client registers, so that its commands apply exactly once (dissertation 6.3). The session's id is the
+        /// entry's index.
+        public static let openSession = Kind(rawValue: 4)
+        /// A client is done with the session in `sessionID`.
+        public static let closeSession = Kind(rawValue: 5)
     }
 
     public let term: Term

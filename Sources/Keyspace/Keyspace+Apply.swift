@@ -21,21 +21,67 @@ extension Keyspace {
         }
         let outcome: Outcome
         switch entry.kind {
-        case .noOperation, .configuration:
-            outcome = Outcome(revision: contents.revision, result: .none)
         case .command:
-            let command: Command
-            do {
-                command = try Command(decoding: entry.data, version: entry.version)
-            } catch {
-                throw .unreadable(index: entry.index, error)
+            let command = try Self.read(entry) { entry throws(Command.Failure) in
+                try Command(decoding: entry.data, version: entry.version)
             }
-            outcome = contents.apply(command, wantsResult: wantsResult)
+            contents.enter(entry)
+            outcome = contents.apply(command, of: entry, wantsResult: wantsResult)
+        case .noOperation, .configuration:
+            contents.enter(entry)
+            outcome = Outcome(revision: contents.revision, result: .none)
+        case .openSession:
+            let limits = try Self.read(entry) { entry throws(Command.Failure) in
+                try SessionLimits(decoding: entry.data, version: entry.version)
+            }
+            contents.enter(entry)
+            contents.sessions.open(entry.index, limits, timeMs: contents.timeMs)
+            outcome = Outcome(
+                revision: contents.revision, result: wantsResult ? .session(entry.index.rawValue) : .none)
+        case .closeSession:
+            contents.enter(entry)
+            contents.sessions.close(entry.sessionID)
+            outcome = Outcome(revision: contents.revision, result: .none)
         default:
             throw .unknownKind(index: entry.index, kind: entry.kind.rawValue)
         }
-        contents.appliedIndex = entry.index
         return outcome
+    }
+
+    private static func read<T>(
+        _ entry: Entry, _ body: (Entry) throws(Command.Failure) -> T
+    ) throws(Failure) -> T {
+        do { return try body(entry) } catch { throw .unreadable(index: entry.index, error) }
+    }
+}
+
+extension KeyspaceContents {
+    /// What every entry does: the index and the log's time go on, and sessions that were not used for their time
+    /// are gone before the entry itself is looked at.
+    fileprivate mutating func enter(_ entry: Entry) {
+        appliedIndex = entry.index
+        timeMs = max(timeMs, entry.timeMs)
+        sessions.expire(at: timeMs)
+    }
+
+    /// "If a server receives a command whose serial number has already been executed, it responds immediately without
+    /// re-executing the request" (6.3).
+    fileprivate mutating func apply(_ command: Command, of entry: Entry, wantsResult: Bool) -> Outcome {
+        guard entry.sessionID != 0 else { return apply(command, wantsResult: wantsResult) }
+        let outcome: Outcome
+        switch sessions.look(for: entry.sequence, in: entry.sessionID, entry.index, timeMs: timeMs) {
+        case .new(let place):
+            // Remembered everywhere, and so the same everywhere, whoever waits for it.
+            outcome = apply(command, wantsResult: true)
+            sessions.remember(outcome, for: entry.sequence, at: place)
+        case .answered(let first):
+            outcome = first
+        case .failed(let reason):
+            outcome = Outcome(revision: revision, result: .failed(OperationFailure(operation: 0, reason: reason)))
+        }
+        if wantsResult { return outcome }
+        if case .failed = outcome.result { return outcome }
+        return Outcome(revision: outcome.revision, result: .none)
     }
 }
 

@@ -16,6 +16,10 @@ public struct Keyspace: ~Copyable {
     /// How many keys there are.
     public var count: Int { contents.map.count }
 
+    /// How many sessions are open.
+    public var sessionCount: Int { contents.sessions.count }
+    public func hasSession(_ id: UInt64) -> Bool { contents.sessions.place(of: id) != nil }
+
     /// This version of the keyspace, in O(1): the tree is shared, and each node of it copied when the keyspace next
     /// changes it. Holding one for long costs the memory of what was changed since.
     public func frozen() -> FrozenKeyspace { FrozenKeyspace(contents: contents) }

@@ -5,6 +5,9 @@ struct KeyspaceContents: Sendable {
     var map = OrderedMap()
     var revision: UInt64 = 0
     var appliedIndex: Index = 0
+    /// The largest time of any entry applied: what the log says the time is, in milliseconds since 1970.
+    var timeMs: UInt64 = 0
+    var sessions = SessionTable()
 
     func read(_ command: Command) -> Outcome {
         do throws(OperationFailure) {

@@ -8,6 +8,7 @@ extension Outcome {
         static let single: UInt8 = 1
         static let transaction: UInt8 = 2
         static let failed: UInt8 = 3
+        static let session: UInt8 = 4
     }
 
     private static let encodingVersion: UInt8 = 1
@@ -26,6 +27,9 @@ extension Outcome {
             writer.write(Form.transaction)
             writer.writeVarint(UInt64(results.count))
             for result in results { result.encode(into: &writer) }
+        case .session(let id):
+            writer.write(Form.session)
+            writer.writeVarint(id)
         case .failed(let failure):
             writer.write(Form.failed)
             failure.encode(into: &writer)
@@ -52,6 +56,8 @@ extension Outcome {
             results.reserveCapacity(Int(min(count, 1024)))
             for _ in 0..<count { results.append(try OperationResult(from: &fields)) }
             result = .transaction(results)
+        case Form.session:
+            result = .session(try fields.number())
         case Form.failed:
             result = .failed(try OperationFailure(from: &fields))
         case let form:
@@ -63,7 +69,7 @@ extension Outcome {
 
     private var sizeHint: Int {
         switch result {
-        case .none, .failed: 128
+        case .none, .session, .failed: 128
         case .single(let result): result.size
         case .transaction(let results): results.reduce(0) { $0 + $1.size }
         }
@@ -140,6 +146,9 @@ extension OperationFailure {
         static let wrongKind: UInt8 = 1
         static let valueTooLarge: UInt8 = 2
         static let resultTooLarge: UInt8 = 3
+        static let sessionExpired: UInt8 = 4
+        static let sequenceForgotten: UInt8 = 5
+        static let answerForgotten: UInt8 = 6
     }
 
     func encode(into writer: inout ByteWriter) {
@@ -154,6 +163,15 @@ extension OperationFailure {
             writer.writeCounted(key)
         case .resultTooLarge:
             writer.write(Code.resultTooLarge)
+        case .sessionExpired(let session):
+            writer.write(Code.sessionExpired)
+            writer.writeVarint(session)
+        case .sequenceForgotten(let sequence):
+            writer.write(Code.sequenceForgotten)
+            writer.writeVarint(sequence)
+        case .answerForgotten(let sequence):
+            writer.write(Code.answerForgotten)
+            writer.writeVarint(sequence)
         }
     }
 
@@ -173,6 +191,12 @@ extension OperationFailure {
             reason = .valueTooLarge(key: try fields.counted())
         case Code.resultTooLarge:
             reason = .resultTooLarge
+        case Code.sessionExpired:
+            reason = .sessionExpired(session: try fields.number())
+        case Code.sequenceForgotten:
+            reason = .sequenceForgotten(sequence: try fields.number())
+        case Code.answerForgotten:
+            reason = .answerForgotten(sequence: try fields.number())
         case let code:
             throw .unknownOperation(code)
         }

@@ -11,6 +11,8 @@ public struct Outcome: Hashable, Sendable {
         case none
         case single(OperationResult)
         case transaction([OperationResult])
+        /// A session was opened; this is its id.
+        case session(UInt64)
         /// Nothing was applied.
         case failed(OperationFailure)
     }
@@ -41,6 +43,13 @@ public struct OperationFailure: Error, Hashable, Sendable {
         case valueTooLarge(key: Bytes)
         /// The answers together would be over `Outcome.resultCeiling`, or the keys more than `Outcome.keysCeiling`.
         case resultTooLarge
+        /// The session does not exist (any more). An earlier attempt may have been applied while it did; this one was
+        /// not, nor can any later one be.
+        case sessionExpired(session: UInt64)
+        /// The request is `window` or more behind the newest of its session: whether it was applied is forgotten.
+        case sequenceForgotten(sequence: UInt64)
+        /// The request was applied before, and its answer had to make room for newer ones.
+        case answerForgotten(sequence: UInt64)
     }
 
     public init(operation: Int, reason: Reason) {
@@ -66,6 +75,19 @@ public struct OperationFailure: Error, Hashable, Sendable {
                 .resourceExhausted,
                 "\(place)the results would be over \(Outcome.resultCeiling) bytes or \(Outcome.keysCeiling) keys"
                     + "\(nothing); ask for less at a time")
+        case .sessionExpired(let session):
+            return Refusal(
+                .failedPrecondition,
+                "session expired: \(session) is unknown or was not used for too long; an earlier attempt of this "
+                    + "request may have been applied, this one was not; open another session")
+        case .sequenceForgotten(let sequence):
+            return Refusal(
+                .failedPrecondition,
+                "sequence \(sequence) is too far behind the newest of its session: whether it was applied is forgotten")
+        case .answerForgotten(let sequence):
+            return Refusal(
+                .failedPrecondition,
+                "sequence \(sequence) was applied before, once; its answer was too large to be kept")
         }
     }
 }

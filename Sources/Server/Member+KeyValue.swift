@@ -98,7 +98,7 @@ extension Member {
             case .transaction(let results): call.reply(codec.encodeTransact(results, revision: outcome.revision))
             case .failed(let failure):
                 call.fail(Failure(failure.refusal(inTransaction: call.method == .transact)))
-            case .none: preconditionFailure("a write that somebody waits for is applied with its result")
+            case .none, .session: preconditionFailure("a write that somebody waits for is applied with its result")
             }
         case .failed(let failure):
             call.fail(failure)

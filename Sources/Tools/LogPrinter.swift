@@ -51,6 +51,8 @@ public struct LogPrinter: Sendable {
         case .noOperation: "no-operation"
         case .command: "command"
         case .configuration: "configuration"
+        case .openSession: "open session"
+        case .closeSession: "close session"
         default: "kind \(kind.rawValue)"
         }
     }

@@ -165,7 +165,7 @@ public final class FakeMember: @unchecked Sendable {
 
     private func encode(_ outcome: Outcome) throws -> Bytes {
         switch outcome.result {
-        case .none: throw Status(.internal, "no result")
+        case .none, .session: throw Status(.internal, "no result")
         case .single(let result): return codec.encode(result, revision: outcome.revision)
         case .transaction(let results): return codec.encodeTransact(results, revision: outcome.revision)
         case .failed(let failure):

@@ -1673,21 +1673,25 @@ const ProtobufCEnumDescriptor swiftwater__v1__role__descriptor =
   swiftwater__v1__role__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue swiftwater__v1__entry_kind__enum_values_by_number[4] =
+static const ProtobufCEnumValue swiftwater__v1__entry_kind__enum_values_by_number[6] =
 {
   { "ENTRY_KIND_UNSPECIFIED", "SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_UNSPECIFIED", 0 },
   { "ENTRY_KIND_NO_OPERATION", "SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_NO_OPERATION", 1 },
   { "ENTRY_KIND_COMMAND", "SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_COMMAND", 2 },
   { "ENTRY_KIND_CONFIGURATION", "SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_CONFIGURATION", 3 },
+  { "ENTRY_KIND_OPEN_SESSION", "SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_OPEN_SESSION", 4 },
+  { "ENTRY_KIND_CLOSE_SESSION", "SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_CLOSE_SESSION", 5 },
 };
 static const ProtobufCIntRange swiftwater__v1__entry_kind__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 6}
 };
-static const ProtobufCEnumValueIndex swiftwater__v1__entry_kind__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex swiftwater__v1__entry_kind__enum_values_by_name[6] =
 {
+  { "ENTRY_KIND_CLOSE_SESSION", 5 },
   { "ENTRY_KIND_COMMAND", 2 },
   { "ENTRY_KIND_CONFIGURATION", 3 },
   { "ENTRY_KIND_NO_OPERATION", 1 },
+  { "ENTRY_KIND_OPEN_SESSION", 4 },
   { "ENTRY_KIND_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor swiftwater__v1__entry_kind__descriptor =
@@ -1697,9 +1701,9 @@ const ProtobufCEnumDescriptor swiftwater__v1__entry_kind__descriptor =
   "EntryKind",
   "Swiftwater__V1__EntryKind",
   "swiftwater.v1",
-  4,
+  6,
   swiftwater__v1__entry_kind__enum_values_by_number,
-  4,
+  6,
   swiftwater__v1__entry_kind__enum_values_by_name,
   1,
   swiftwater__v1__entry_kind__value_ranges,

@@ -68,7 +68,15 @@ typedef enum _Swiftwater__V1__EntryKind {
   /*
    * The members of the cluster from here on (4.1).
    */
-  SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_CONFIGURATION = 3
+  SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_CONFIGURATION = 3,
+  /*
+   * A client registers (6.3). Its session's id is the entry's index.
+   */
+  SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_OPEN_SESSION = 4,
+  /*
+   * A client is done with the session that session_id names.
+   */
+  SWIFTWATER__V1__ENTRY_KIND__ENTRY_KIND_CLOSE_SESSION = 5
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SWIFTWATER__V1__ENTRY_KIND)
 } Swiftwater__V1__EntryKind;
 /*
