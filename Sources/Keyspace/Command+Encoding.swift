@@ -207,7 +207,7 @@ extension ByteWriter {
     }
 }
 
-/// `ByteReader` with the failures of a command, and only the three shapes that our encodings are made of.
+/// `ByteReader` with the failures of a command, and only the few shapes that our encodings are made of.
 struct FieldReader {
     private var reader: ByteReader
 
@@ -222,6 +222,14 @@ struct FieldReader {
 
     mutating func number() throws(Command.Failure) -> UInt64 {
         do { return try reader.readVarint() } catch { throw .malformed(error) }
+    }
+
+    mutating func fixedNumber() throws(Command.Failure) -> UInt64 {
+        do { return try reader.read(UInt64.self) } catch { throw .malformed(error) }
+    }
+
+    mutating func read(_ count: Int) throws(Command.Failure) -> Bytes {
+        do { return try reader.read(count: count) } catch { throw .malformed(error) }
     }
 
     mutating func counted() throws(Command.Failure) -> Bytes {

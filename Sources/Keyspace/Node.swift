@@ -29,6 +29,19 @@ final class Node: @unchecked Sendable {
     /// An empty leaf.
     init() {}
 
+    /// A leaf; the records ascend.
+    init(records: [Record]) {
+        self.records = records
+        reindex()
+    }
+
+    /// A branch, with the separators that stand between the children.
+    init(children: [Node], separators: [Bytes]) {
+        self.children = children
+        self.separators = separators
+        reindex()
+    }
+
     /// What a node became two of: `right` holds what stands at or behind `separator`.
     struct Split {
         var separator: Bytes
@@ -207,17 +220,21 @@ extension Node {
         return split(at: atEnd ? count - Self.least : count / 2, leftSpare: atEnd ? 0 : Self.growth)
     }
 
+    /// The shortest that stands between them (Bayer and Unterauer).
+    static func separator(_ left: Record, _ right: Record) -> Bytes {
+        left.withKey { left in
+            right.withKey { right in
+                let length = sharedPrefix(left, right) + 1
+                return Bytes(copying: UnsafeRawBufferPointer(rebasing: right.prefix(length)))
+            }
+        }
+    }
+
     func split(at middle: Int, leftSpare: Int) -> Split {
         let right = Node()
         let separator: Bytes
         if isLeaf {
-            separator = records[middle - 1].withKey { left in
-                records[middle].withKey { right in
-                    // The shortest that stands between them (Bayer and Unterauer).
-                    let length = Self.sharedPrefix(left, right) + 1
-                    return Bytes(copying: UnsafeRawBufferPointer(rebasing: right.prefix(length)))
-                }
-            }
+            separator = Self.separator(records[middle - 1], records[middle])
             right.records = records.cut(at: middle, leftSpare: leftSpare, rightSpare: Self.growth)
         } else {
             right.separators = separators.cut(at: middle, leftSpare: leftSpare, rightSpare: Self.growth)

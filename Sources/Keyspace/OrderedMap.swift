@@ -9,6 +9,14 @@ struct OrderedMap: Sendable {
     private(set) var root = Node()
     private(set) var count = 0
 
+    init() {}
+
+    /// A tree whose invariants the caller vouches for.
+    init(root: Node, count: Int) {
+        self.root = root
+        self.count = count
+    }
+
     /// The record of a key.
     func record(for key: Bytes) -> Record? {
         var node = root

@@ -108,6 +108,41 @@ struct Session: Sendable, Equatable {
         return low
     }
 
+    /// What `encode` wrote; its answers follow one by one.
+    init(from fields: inout FieldReader) throws(Command.Failure) {
+        id = try fields.number()
+        idleMs = try fields.number()
+        window = try fields.number()
+        lastUsedMs = try fields.number()
+        lastUsed = Index(try fields.number())
+        highest = try fields.number()
+        guard id > 0, window > 0, window <= SessionLimits.ceilings.window else { throw .tooLong(at: fields.offset) }
+    }
+
+    /// Takes in an answer that a snapshot held, in order.
+    mutating func restore(from fields: inout FieldReader) throws(Command.Failure) {
+        let at = fields.offset
+        let sequence = try fields.number()
+        guard sequence > max(floor, answers.last?.sequence ?? 0), sequence <= highest else { throw .tooLong(at: at) }
+        let answer: Answer
+        switch try fields.byte() {
+        case SnapshotFormat.AnswerCode.set:
+            answer = .set(revision: try fields.number())
+        case SnapshotFormat.AnswerCode.appended:
+            answer = .appended(revision: try fields.number(), length: try fields.number())
+        case SnapshotFormat.AnswerCode.encoded:
+            let bytes = try fields.counted().compacted()
+            _ = try Outcome(decoding: bytes)
+            answer = .encoded(bytes)
+        case SnapshotFormat.AnswerCode.forgotten:
+            answer = .forgotten
+        case let other:
+            throw .unknownForm(other)
+        }
+        answers.append(Remembered(sequence: sequence, answer: answer))
+        answerBytes += answer.size
+    }
+
     /// Leftovers are no part of what a session is.
     static func == (a: Session, b: Session) -> Bool {
         (a.id, a.idleMs, a.window, a.lastUsedMs, a.lastUsed) == (b.id, b.idleMs, b.window, b.lastUsedMs, b.lastUsed)
