@@ -12,12 +12,18 @@ struct Electorate: Sendable, Equatable {
     /// replaced for certain. "A server that is not part of its own latest configuration should still start new
     /// elections, as it might still be needed until the Cnew entry is committed" (4.2.2).
     let mayCampaign: Bool
+    /// Whether some learner waits to become a voter (4.2.1).
+    let hasNewcomers: Bool
+    /// Whether some voter is preferred to another.
+    let hasPriorities: Bool
 
     init(_ configurations: [PlacedConfiguration], self id: MemberID) {
         let newest = configurations[configurations.count - 1].configuration
         voters = newest.voters
         quorum = newest.quorum
         includesSelf = voters.contains(id)
+        hasNewcomers = newest.members.contains { $0.standing == .joining }
+        hasPriorities = newest.members.contains { $0.isVoter && $0.priority > 0 }
         mayCampaign = configurations.contains { $0.configuration.voters.contains(id) }
     }
 

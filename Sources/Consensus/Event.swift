@@ -28,6 +28,14 @@ public enum Event: Sendable, Equatable {
     case readRoundConfirmed(UInt64, readIndex: Index)
     case configurationAdopted(index: Index)
     case configurationRolledBack(to: Index)
+    /// A newcomer has all that the leader had when this round began (4.2.1).
+    case caughtUp(MemberID, round: Int)
+    /// The leader makes a newcomer a voter.
+    case promoting(MemberID)
+    /// A configuration without this member is committed: it campaigns no more.
+    case removed(at: Index)
+    /// A removed member was told, or cannot be reached.
+    case tookLeave(of: MemberID)
     case transferStarted(to: MemberID)
     case timeoutNowSent(to: MemberID)
     case transferEnded(TransferOutcome)

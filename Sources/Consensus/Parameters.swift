@@ -43,6 +43,16 @@ public struct Parameters: Sendable, Equatable {
     /// How long a read may wait for its index before it is answered `noLeader`.
     public var readPatience: Interval = .seconds(2)
 
+    /// How long a leader goes on speaking to a member that was removed, so that it hears of it.
+    public var farewellPatience: Interval = .seconds(10)
+
+    /// How many members that were removed a leader speaks to at most; the longest gone is left to itself.
+    public var maxFarewells = 8
+
+    /// How long a leader leads at least before it looks for a voter with a higher priority, and how long it waits after
+    /// such a one failed to take over: each time twice as long as the time before.
+    public var priorityInterval: Interval = .seconds(2)
+
     public init() {}
 
     /// Whether the values make sense together: several heartbeats fit into the shortest election timeout, and every

@@ -31,6 +31,30 @@ public struct Progress: Sendable {
     /// The disk could not give them; they are asked for again at the next tick of the heartbeat.
     var loadFailed = false
     var inflight = Inflight()
+    /// Of a member that becomes a voter when it has caught up; nil for others.
+    var catchUp: CatchUp?
+    /// Of one that was removed and has yet to hear of it; nil for members.
+    var farewell: Farewell?
+
+    /// "The replication of entries to the new server is split into rounds. Each round replicates all the log entries
+    /// present in the leader's log at the start of the round" (4.2.1).
+    struct CatchUp: Sendable {
+        /// Counts from 1.
+        var round = 1
+        /// The leader's last index when the round began.
+        var target: Index
+        var started: Instant
+        /// When a round that was short enough ended.
+        var caughtUpAt: Instant?
+    }
+
+    struct Farewell: Sendable {
+        /// The entry that removed it.
+        var index: Index
+        var until: Instant
+        /// It has the entry and is being told that it is committed.
+        var isTold = false
+    }
 
     init(id: MemberID, next: Index, now: Instant) {
         self.id = id

@@ -253,6 +253,8 @@ extension Raft {
         leading.termStart = log.lastIndex.next
         leading.heartbeatDeadline = now
         leading.quorumDeadline = now + parameters.electionTimeout.upperBound
+        leading.priorityDeadline = now + parameters.priorityInterval
+        leading.priorityPause = parameters.priorityInterval
         effects.note(.becameLeader(term: term))
         adjustPeers()
         append(Entry(term: term, index: log.lastIndex.next, kind: .noOperation, timeMs: entryTime, data: Bytes()))

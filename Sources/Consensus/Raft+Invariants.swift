@@ -102,7 +102,13 @@ extension Raft {
             "configurations in order, all but the first uncommitted")
         if role == .leader {
             precondition(
-                peers.map(\.id) == configuration.members.map(\.id).filter { $0 != id }, "progress of other members")
+                peers.filter { $0.farewell == nil }.map(\.id) == configuration.members.map(\.id).filter { $0 != id },
+                "progress of other members")
+            precondition(
+                peers.allSatisfy { $0.farewell == nil || configuration[$0.id] == nil }, "leave taken of a member")
+            precondition(
+                peers.allSatisfy { ($0.catchUp != nil) == (configuration[$0.id]?.standing == .joining) },
+                "who catches up is to be a voter")
         }
     }
 }

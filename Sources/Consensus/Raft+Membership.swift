@@ -6,16 +6,20 @@ extension Raft {
     /// Proposes a change of members.
     mutating func change(to configuration: Configuration, into effects: inout Effects) -> MembershipOutcome {
         if let refusal = proposalRefusal ?? changeRefusal(configuration) { return .refused(refusal) }
+        return .accepted(term: term, index: append(configuration, into: &effects))
+    }
+
+    mutating func append(_ configuration: Configuration, into effects: inout Effects) -> Index {
         let entry = Entry(
             term: term, index: log.lastIndex.next, kind: .configuration, timeMs: entryTime,
             data: configuration.encode())
         append(entry)
         effects.note(.appended(first: entry.index, last: entry.index))
         adopt(configuration, at: entry.index, into: &effects)
-        return .accepted(term: term, index: entry.index)
+        return entry.index
     }
 
-    private func changeRefusal(_ new: Configuration) -> Refusal? {
+    func changeRefusal(_ new: Configuration) -> Refusal? {
         // "A leader may not append a new configuration entry until it has committed an entry from its current term"
         // (Ongaro's correction to chapter 4, raft-dev, July 2015), and none while another is not committed (4.1).
         if commitIndex < leading.termStart { return .changeInProgress }
@@ -30,6 +34,7 @@ extension Raft {
     mutating func adopt(_ configuration: Configuration, at index: Index, into effects: inout Effects) {
         configurations.append(PlacedConfiguration(index: index, configuration: configuration))
         effects.note(.configurationAdopted(index: index))
+        if configuration[id] != nil { belonging = .member }
         if role == .leader { adjustPeers() }
     }
 
@@ -43,21 +48,33 @@ extension Raft {
 
     /// Nothing before the newest committed configuration can come back. A leader tells its followers at once that
     /// one was committed, those it removes are not left waiting for the next heartbeat.
-    mutating func settleConfigurations() {
+    mutating func settleConfigurations(into effects: inout Effects) {
         while configurations.count > 1, configurations[1].index <= commitIndex {
             configurations.removeFirst()
             for place in peers.indices { peers[place].owesHeartbeat = true }
+            if belonging == .member, !configurations.contains(where: { $0.configuration[id] != nil }) {
+                belonging = .removed
+                effects.note(.removed(at: configurations[0].index))
+            }
         }
     }
 
-    /// A leader keeps track of exactly the other members of its configuration, learners included (4.2.1).
+    /// A leader keeps track of the other members of its configuration, learners included (4.2.1), and for a while of
+    /// those that the newest one removes.
     mutating func adjustPeers() {
         var adjusted: [Progress] = []
         for member in configuration.members where member.id != id {
-            adjusted.append(
-                peer(member.id).map { peers[$0] } ?? Progress(id: member.id, next: log.lastIndex.next, now: now))
+            var progress =
+                peer(member.id).map { peers[$0] } ?? Progress(id: member.id, next: log.lastIndex.next, now: now)
+            progress.farewell = nil
+            if member.standing != .joining {
+                progress.catchUp = nil
+            } else if progress.catchUp == nil {
+                progress.catchUp = Progress.CatchUp(target: log.lastIndex, started: now)
+            }
+            adjusted.append(progress)
         }
-        peers = adjusted
+        peers = adjusted + departing()
     }
 
     /// "A leader that is removed from the configuration steps down once the Cnew entry is committed"; until then it

@@ -52,6 +52,8 @@ extension Raft {
             }
         }
         startReadRound(into: &effects)
+        takeLeave(into: &effects)
+        preferOthers(into: &effects)
         // Followers in step are sent the array that goes to the disk: packed once, gathered once.
         let fresh = effects.write?.entries ?? []
         for place in peers.indices { serve(place, fresh: fresh, into: &effects) }
@@ -205,6 +207,7 @@ extension Raft {
         } else {
             peers[place].next = max(peers[place].next, peers[place].match.next)
         }
+        advanceCatchUp(place, into: &effects)
         if let load = peers[place].load, load.from < peers[place].next { peers[place].load = nil }
     }
 
@@ -249,6 +252,6 @@ extension Raft {
     /// The commit index moved, on any role.
     mutating func committed(into effects: inout Effects) {
         effects.note(.committed(through: commitIndex))
-        settleConfigurations()
+        settleConfigurations(into: &effects)
     }
 }

@@ -3,10 +3,13 @@ import Base
 /// Handing leadership to another member (3.10): it is brought up to date, then told to campaign at once.
 extension Raft {
     mutating func startTransfer(to target: MemberID, into effects: inout Effects) {
-        if let transfer = leading.transfer, transfer.target == target { return }
-        // Never to one that cannot be elected.
-        guard role == .leader, leading.transfer == nil, peer(target) != nil,
-            electorate.includes(target)
+        if let transfer = leading.transfer, transfer.target == target {
+            leading.transfer?.isOwn = false
+            return
+        }
+        // Never to one that cannot be elected, nor to one that is silent: writers would wait for nothing.
+        guard role == .leader, leading.transfer == nil, let place = peer(target), electorate.includes(target),
+            now - peers[place].lastContact <= parameters.electionTimeout.upperBound
         else {
             effects.transfer = .refused
             effects.note(.transferEnded(.refused))
@@ -36,8 +39,8 @@ extension Raft {
     }
 
     mutating func endTransfer(_ outcome: TransferOutcome, into effects: inout Effects) {
+        if leading.transfer?.isOwn != true { effects.transfer = outcome }
         leading.transfer = nil
-        effects.transfer = outcome
         effects.note(.transferEnded(outcome))
     }
 

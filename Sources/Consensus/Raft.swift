@@ -26,6 +26,7 @@ public struct Raft: ~Copyable {
         didSet { electorate = Electorate(configurations, self: id) }
     }
     var electorate: Electorate
+    var belonging: Belonging
 
     // The same on every role.
     var now: Instant
@@ -72,6 +73,8 @@ public struct Raft: ~Copyable {
         tail = EntryTail(restored.tail, nextIndex: restored.log.lastIndex.next)
         configurations = restored.configurations
         electorate = Electorate(restored.configurations, self: restored.identity)
+        let isNamed = restored.configurations.contains { $0.configuration[restored.identity] != nil }
+        belonging = isNamed ? .member : .stranger
         now = restored.now
         generator = SplitMix64(seed: restored.seed)
         commitIndex = max(restored.appliedIndex, restored.log.baseIndex)
@@ -98,6 +101,7 @@ public struct Raft: ~Copyable {
         for peer in input.unreachable { lostStream(to: peer, into: &effects) }
         advanceCommit(into: &effects)
         fireTimers(into: &effects)
+        promoteNewcomers(into: &effects)
         if !input.proposals.isEmpty { propose(input.proposals, into: &effects) }
         if let configuration = input.configuration {
             effects.membership = change(to: configuration, into: &effects)
@@ -123,6 +127,9 @@ public struct Raft: ~Copyable {
     public var configuration: Configuration { configurations[configurations.count - 1].configuration }
     /// The index of its entry; zero for the one that the cluster started with.
     public var configurationIndex: Index { configurations[configurations.count - 1].index }
+
+    /// Whether a committed configuration has taken this member out, and none has taken it in again.
+    public var isRemoved: Bool { belonging == .removed }
 
     /// The entries from `from` through `through`, less those that exceed `maxBytes` packed bytes (but at least one),
     /// when the tail in memory holds the first; nil when it has to be read from disk.
@@ -153,10 +160,11 @@ public struct Raft: ~Copyable {
             lastTerm: log.lastTerm, commitIndex: commitIndex, durableIndex: durableIndex, appliedIndex: appliedIndex,
             configuration: configuration, configurationIndex: configurations[configurations.count - 1].index,
             transferTarget: leading.transfer?.target,
-            peers: peers.map {
+            peers: peers.filter { $0.farewell == nil }.map {
                 View.Peer(
                     id: $0.id, match: $0.match, next: $0.next, mode: $0.mode, inflightMessages: $0.inflight.count,
-                    lastContact: $0.lastContact)
-            })
+                    lastContact: $0.lastContact, catchUpRound: $0.catchUp?.round, catchUpTarget: $0.catchUp?.target)
+            },
+            departing: peers.filter { $0.farewell != nil }.map(\.id), isRemoved: isRemoved)
     }
 }

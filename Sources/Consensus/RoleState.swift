@@ -1,5 +1,14 @@
 import Base
 
+/// Whether a member belongs to its cluster, as far as its log tells.
+enum Belonging: Sendable {
+    /// No configuration has named it yet.
+    case stranger
+    case member
+    /// A committed configuration has taken it out.
+    case removed
+}
+
 /// What a member keeps about the leader it follows.
 struct Following: Sendable {
     /// When the leader of this term was last heard.
@@ -29,6 +38,8 @@ struct Leading: Sendable {
         var deadline: Instant
         /// TimeoutNow is on its way.
         var isSent = false
+        /// The leader's own idea; nobody waits to hear of its end.
+        var isOwn = false
     }
 
     /// The index of this term's first entry: nothing before it is committed by counting copies (3.6.2).
@@ -39,6 +50,9 @@ struct Leading: Sendable {
     /// By then a quorum must have been heard (6.2).
     var quorumDeadline = Instant.never
     var transfer: Transfer?
+    /// When to look for a voter with a higher priority, and how long to wait when that comes to nothing.
+    var priorityDeadline = Instant.never
+    var priorityPause = Interval.zero
 
     func deadline(alone: Bool) -> Instant {
         let own = alone ? Instant.never : min(heartbeatDeadline, quorumDeadline)

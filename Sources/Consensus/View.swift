@@ -22,6 +22,10 @@ public struct View: Sendable, Equatable {
     public var transferTarget: MemberID?
     /// A leader's knowledge of the other members, in order of their ids; empty on others.
     public var peers: [Peer]
+    /// Members that were removed and that the leader still speaks to, so that they hear of it.
+    public var departing: [MemberID]
+    /// Whether a committed configuration has taken this member out.
+    public var isRemoved: Bool
 
     public struct Peer: Sendable, Equatable {
         public var id: MemberID
@@ -30,6 +34,10 @@ public struct View: Sendable, Equatable {
         public var mode: Progress.Mode
         public var inflightMessages: Int
         public var lastContact: Instant
+        /// Of one that becomes a voter when it has caught up: which round this is (4.2.1), and the index that it has to
+        /// reach in it.
+        public var catchUpRound: Int?
+        public var catchUpTarget: Index?
     }
 
     /// The voter best suited to take over: the one with the longest acknowledged log, of those the one heard last.

@@ -183,14 +183,17 @@ struct Scenario {
         return .milliseconds(number)
     }
 
-    /// `n1 n2 n3*`: a star makes a learner.
+    /// `n1 n2^5 n3* n4+`: a star makes a learner, a plus one that is to become a voter; behind ^ stands a priority.
     private func configuration(_ words: [String]) throws(Failure) -> Configuration {
         var members: [Configuration.Member] = []
         for word in words {
-            let isVoter = !word.hasSuffix("*")
-            let member = try self.member([isVoter ? word : String(word.dropLast())])
+            let member = try self.member([String(word.prefix { !"*+^".contains($0) })])
+            let standing: Configuration.Standing = word.hasSuffix("*") ? .learner : word.hasSuffix("+") ? .joining : .voter
+            let priority = word.split(separator: "^").dropFirst().first.flatMap { UInt8($0) } ?? 0
             members.append(
-                .init(id: member.id, name: member.name, address: "\(member.name):7401", isVoter: isVoter))
+                .init(
+                    id: member.id, name: member.name, address: "\(member.name):7401", standing: standing,
+                    priority: priority))
         }
         return Configuration(members: members)
     }

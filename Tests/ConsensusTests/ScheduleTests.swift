@@ -76,5 +76,6 @@ extension Event {
         "ignored: staleTerm", "ignored: notExpected", "ignored: hasLeader", "ignored: notAMember",
         "sleptThroughDeadline", "truncated", "conflict", "probing", "replicating", "committed",
         "configurationAdopted", "configurationRolledBack", "readRoundConfirmed",
+        "caughtUp", "promoting", "removed", "tookLeave",
     ]
 }

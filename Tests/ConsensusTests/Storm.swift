@@ -146,9 +146,15 @@ final class Storm {
         let subject = anyone()
         var members = leader.raft.configuration.members
         if let place = members.firstIndex(where: { $0.id == subject.id }) {
-            if maybe(50) { members.remove(at: place) } else { members[place].isVoter.toggle() }
+            switch chance.next(below: 10) {
+            case 0..<4: members.remove(at: place)
+            case 4..<7: members[place].isVoter.toggle()
+            case 7: members[place].priority = UInt8(chance.next(below: 3))
+            default: if !members[place].isVoter { members[place].standing = .joining }
+            }
         } else {
-            members.append(.init(id: subject.id, name: subject.name, address: "", isVoter: maybe(50)))
+            let standing: Configuration.Standing = maybe(30) ? .voter : maybe(70) ? .joining : .learner
+            members.append(.init(id: subject.id, name: subject.name, address: "", standing: standing))
         }
         cluster.turn(leader) { $0.configuration = Configuration(members: members) }
     }

@@ -64,9 +64,10 @@ final class TestCluster {
         input.applied = member.raft.commitIndex
         fill(&input)
         let before = member.raft.commitIndex
+        let configuration = member.raft.configuration
         for token in input.reads { member.reads[token] = oracle.commitIndex }
         send(member.step(&input))
-        watch(member, commitBefore: before)
+        watch(member, commitBefore: before, configurationBefore: configuration)
         observer?(member)
         if !disksHold.contains(member.id) { sync(member, member.disk.queue.count) }
     }
@@ -178,7 +179,7 @@ final class TestCluster {
 
     // MARK: Watching
 
-    private func watch(_ member: TestMember, commitBefore: Index) {
+    private func watch(_ member: TestMember, commitBefore: Index, configurationBefore: Configuration) {
         let raft = member.effects
         if let write = raft.write {
             for entry in write.entries { oracle.sawEntry(entry, after: term(before: entry, in: member.log)) }
@@ -190,7 +191,8 @@ final class TestCluster {
             let isFirst = member.raft.commitIndex > oracle.commitIndex
             oracle.sawCommit(
                 from: commitBefore, through: member.raft.commitIndex, by: member.name, log: member.log)
-            if isFirst { checkCopies(of: member) }
+            // A leader commits, and then may change the members, in one step.
+            if isFirst { checkCopies(of: member, in: configurationBefore) }
         }
         for answer in raft.reads {
             guard let atLeast = member.reads.removeValue(forKey: answer.token) else {
@@ -204,9 +206,8 @@ final class TestCluster {
     }
 
     /// What is committed is on the disks of a quorum (3.5): were every process to die now, it would still be there.
-    private func checkCopies(of leader: TestMember) {
+    private func checkCopies(of leader: TestMember, in configuration: Configuration) {
         let index = leader.raft.commitIndex
-        let configuration = leader.raft.configuration
         guard let entry = leader.log.last(where: { $0.index == index }) else { return }
         let copies = configuration.voters.count { id in
             guard let disk = self[id]?.disk, disk.lastIndex >= index else { return false }

@@ -30,8 +30,16 @@ final class Transcript {
         }
     }
 
+    private static func mark(_ standing: Configuration.Standing) -> String {
+        switch standing {
+        case .voter: ""
+        case .learner: "*"
+        case .joining: "+"
+        }
+    }
+
     static func text(_ configuration: Configuration) -> String {
-        "{" + configuration.members.map { $0.name + ($0.isVoter ? "" : "*") }.joined(separator: " ") + "}"
+        "{" + configuration.members.map { $0.name + mark($0.standing) + ($0.priority == 0 ? "" : "^\($0.priority)") }.joined(separator: " ") + "}"
     }
 
     func show(stepOf member: TestMember, holding: Bool) {
