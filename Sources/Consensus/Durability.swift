@@ -54,6 +54,14 @@ struct Durability: Sendable {
         return true
     }
 
+    /// A durable snapshot has taken the place of the log, which goes on behind `index`: no write that is under way says
+    /// anything of what comes there.
+    mutating func restart(after index: Index) {
+        writtenIndex = index
+        durableIndex = index
+        for place in pending.indices { pending[place].last = min(pending[place].last, index) }
+    }
+
     mutating func complete(through token: WriteToken) {
         precondition(token <= issued, "the disk reports a write that was never issued")
         guard token > completed else { return }

@@ -31,6 +31,13 @@ public struct Effects: Sendable {
     /// Entries to be read from disk for followers that lag.
     public var loads: [Load] = []
 
+    /// Snapshots to be sent to followers that need what the log no longer has. Their transfers end with
+    /// `Input.snapshotsSent`, or with this member's leadership.
+    public var snapshots: [SnapshotSend] = []
+
+    /// Set when the log's beginning moved: what stands up to this index may go from the disk.
+    public var compacted: Index?
+
     /// Set when the role changed. When it was `leader` before, the entries that this member proposed and that are
     /// not committed have an unknown outcome: a later leader may commit them or not.
     public var roleChanged: Role?
@@ -56,6 +63,8 @@ public struct Effects: Sendable {
         commitIndex = nil
         reads.removeAll(keepingCapacity: true)
         loads.removeAll(keepingCapacity: true)
+        snapshots.removeAll(keepingCapacity: true)
+        compacted = nil
         roleChanged = nil
         leaderChanged = false
         transfer = nil
@@ -68,7 +77,7 @@ public struct Effects: Sendable {
     }
 }
 
-/// One write to the disk. The parts become durable in order: hard state, then the truncation, then the entries; a
+/// One write to the disk. The parts become durable in order: hard state, then the truncation or the restart, then the entries; a
 /// crash may keep any prefix of them, and none of a later write without all of an earlier one.
 public struct Write: Sendable, Equatable {
     public var token: WriteToken
@@ -76,13 +85,20 @@ public struct Write: Sendable, Equatable {
     public var hardState: HardState?
     /// Entries from here on are no longer part of the log.
     public var truncateFrom: Index?
+    /// No entry is part of the log any more; it goes on behind this index, which a durable snapshot covers. Never
+    /// together with `truncateFrom`.
+    public var restartAfter: Index?
     /// Follow what is left of the log.
     public var entries: [Entry]
 
-    public init(token: WriteToken, hardState: HardState? = nil, truncateFrom: Index? = nil, entries: [Entry] = []) {
+    public init(
+        token: WriteToken, hardState: HardState? = nil, truncateFrom: Index? = nil, restartAfter: Index? = nil,
+        entries: [Entry] = []
+    ) {
         self.token = token
         self.hardState = hardState
         self.truncateFrom = truncateFrom
+        self.restartAfter = restartAfter
         self.entries = entries
     }
 }

@@ -36,6 +36,11 @@ public enum Event: Sendable, Equatable {
     case removed(at: Index)
     /// A removed member was told, or cannot be reached.
     case tookLeave(of: MemberID)
+    /// The log begins behind this entry now.
+    case compacted(through: Index)
+    case sendingSnapshot(to: MemberID, index: Index)
+    /// A snapshot from another member has taken the place of what was applied here.
+    case installed(index: Index, term: Term)
     case transferStarted(to: MemberID)
     case timeoutNowSent(to: MemberID)
     case transferEnded(TransferOutcome)

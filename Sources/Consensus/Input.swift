@@ -13,6 +13,15 @@ public struct Input: Sendable {
     public var loaded: [Loaded] = []
     /// Everything up to this index is applied; lets the tail be trimmed. Nil: no news.
     public var applied: Index?
+    /// A snapshot that this member took itself is durable. It covers nothing that is not applied.
+    public var tookSnapshot: SnapshotPoint?
+    /// A snapshot from another member is durable here, and the state machine is what it says: `Effects.commitIndex` does
+    /// not ask for anything before it.
+    public var installed: InstalledSnapshot?
+    /// The log may begin behind this index, as far as the newest snapshot covers it: `Effects.compacted` says how far.
+    public var compactThrough: Index?
+    /// How transfers ended that `Effects.snapshots` asked for.
+    public var snapshotsSent: [SnapshotSent] = []
     /// In the order of their arrival.
     public var messages: [Message] = []
     /// The transport lost its stream to these: what was on its way may be lost.
@@ -36,6 +45,10 @@ public struct Input: Sendable {
         durable = nil
         loaded.removeAll(keepingCapacity: true)
         applied = nil
+        tookSnapshot = nil
+        installed = nil
+        compactThrough = nil
+        snapshotsSent.removeAll(keepingCapacity: true)
         messages.removeAll(keepingCapacity: true)
         unreachable.removeAll(keepingCapacity: true)
         proposals.removeAll(keepingCapacity: true)

@@ -83,6 +83,17 @@ public struct LogShape: Sendable, Equatable {
         lastIndex = index.previous
     }
 
+    /// Forgets the entries up to and including `index`, which a snapshot covers (5.1).
+    public mutating func compact(through index: Index) {
+        precondition(index > baseIndex && index <= lastIndex, "compaction outside of the log")
+        let place = position(of: index)
+        baseTerm = runs[place].term
+        baseIndex = index
+        runs.removeFirst(place)
+        let isOver = runs.count > 1 ? runs[1].first == index.next : index == lastIndex
+        if isOver { runs.removeFirst() } else { runs[0].first = index.next }
+    }
+
     /// The place in `runs` of the run that holds `index`, which is in the log.
     private func position(of index: Index) -> Int {
         var low = 0

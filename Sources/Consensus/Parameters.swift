@@ -53,6 +53,9 @@ public struct Parameters: Sendable, Equatable {
     /// such a one failed to take over: each time twice as long as the time before.
     public var priorityInterval: Interval = .seconds(2)
 
+    /// How many members are sent a snapshot at a time; others wait for their turn.
+    public var maxSnapshotTransfers = 2
+
     public init() {}
 
     /// Whether the values make sense together: several heartbeats fit into the shortest election timeout, and every
@@ -62,7 +65,7 @@ public struct Parameters: Sendable, Equatable {
             && heartbeatInterval.nanoseconds * 2 <= electionTimeout.lowerBound.nanoseconds
             && maxBatchBytes > 0 && maxProbeBytes > 0
             && maxInflightMessages > 0 && maxInflightBytes > 0 && maxPartialBatches > 0
-            && tailBytes >= 0 && maxUncommittedBytes > 0 && maxWaitingReads > 0
+            && maxSnapshotTransfers > 0 && tailBytes >= 0 && maxUncommittedBytes > 0 && maxWaitingReads > 0
             && readRetryInterval > .zero && readPatience >= readRetryInterval
     }
 }

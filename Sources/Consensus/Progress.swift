@@ -10,6 +10,8 @@ public struct Progress: Sendable {
         /// The logs agree through `next - 1` unless something was lost: batches follow each other without waiting
         /// (10.2.1).
         case replicate
+        /// It needs entries that the log no longer has: a snapshot is on its way there, heartbeats go on (chapter 5).
+        case snapshot
     }
 
     let id: MemberID
@@ -31,6 +33,8 @@ public struct Progress: Sendable {
     /// The disk could not give them; they are asked for again at the next tick of the heartbeat.
     var loadFailed = false
     var inflight = Inflight()
+    /// The snapshot that is on its way there, until its end is reported.
+    var transfer: Transfer?
     /// Of a member that becomes a voter when it has caught up; nil for others.
     var catchUp: CatchUp?
     /// Of one that was removed and has yet to hear of it; nil for members.
@@ -46,6 +50,11 @@ public struct Progress: Sendable {
         var started: Instant
         /// When a round that was short enough ended.
         var caughtUpAt: Instant?
+    }
+
+    struct Transfer: Sendable {
+        var token: SnapshotToken
+        var index: Index
     }
 
     struct Farewell: Sendable {
@@ -68,7 +77,16 @@ public struct Progress: Sendable {
         isProbing = false
         next = max(from ?? 0, match.next)
         load = nil
+        transfer = nil
         inflight.removeAll()
+    }
+
+    mutating func sendSnapshot(_ token: SnapshotToken, index: Index) {
+        mode = .snapshot
+        isProbing = false
+        load = nil
+        inflight.removeAll()
+        transfer = Transfer(token: token, index: index)
     }
 
     /// From probing to pipelining, after an answer told where the logs agree.
@@ -77,6 +95,7 @@ public struct Progress: Sendable {
         isProbing = false
         next = match.next
         inflight.removeAll()
+        transfer = nil
     }
 }
 

@@ -39,12 +39,15 @@ extension Raft {
     /// Hands this step's changes to the disk, as one write.
     mutating func issueWrite(into effects: inout Effects) {
         let first = durability.writtenIndex.next
-        guard hardStateChanged || truncateFrom != nil || first <= log.lastIndex else { return }
+        guard hardStateChanged || truncateFrom != nil || restartAfter != nil || first <= log.lastIndex
+        else { return }
         let entries = tail.slice(from: first, through: log.lastIndex)
         let token = durability.issue(last: log.lastIndex, hasHardState: hardStateChanged)
         effects.write = Write(
-            token: token, hardState: hardStateChanged ? hardState : nil, truncateFrom: truncateFrom, entries: entries)
+            token: token, hardState: hardStateChanged ? hardState : nil, truncateFrom: truncateFrom,
+            restartAfter: restartAfter, entries: entries)
         hardStateChanged = false
         truncateFrom = nil
+        restartAfter = nil
     }
 }

@@ -212,7 +212,7 @@ extension Raft {
         precondition(new > term, "terms only rise")
         hardState = HardState(term: new)
         hardStateChanged = true
-        following.startTerm()
+        following.startTerm(committed: commitIndex)
     }
 
     mutating func becomeFollower(term new: Term, leader found: MemberID?, into effects: inout Effects) {

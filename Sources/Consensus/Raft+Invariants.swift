@@ -53,7 +53,10 @@ extension Raft {
             durability.durableIndex <= durability.writtenIndex && durability.writtenIndex == log.lastIndex,
             "durable <= written = last, between steps")
         precondition(tail.nextIndex == log.lastIndex.next, "the tail does not end where the log does")
-        precondition(!hardStateChanged && truncateFrom == nil, "a change that the disk was not told")
+        precondition(
+            log.baseIndex <= snapshot?.index ?? 0 && snapshot?.index ?? 0 <= appliedIndex,
+            "log begins <= snapshot <= applied")
+        precondition(!hardStateChanged && truncateFrom == nil && restartAfter == nil, "a change that the disk was not told")
         precondition(log.lastTerm <= term, "an entry of a later term than its member")
         precondition(following.acknowledged <= durability.durableIndex, "acknowledged too much")
         switch role {
@@ -76,6 +79,7 @@ extension Raft {
         precondition(peer.inflight.count <= parameters.maxInflightMessages, "too much on its way")
         precondition(peer.round <= leading.round, "an answer to a round that was not asked")
         precondition(peer.mode == .replicate || (peer.inflight.count == 0 && peer.load == nil), "a probe is alone")
+        precondition((peer.mode == .snapshot) == (peer.transfer != nil), "a snapshot is on its way, or not")
     }
 
     /// Everything that can be checked on one member, O(log in memory).

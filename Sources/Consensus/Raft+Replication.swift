@@ -62,13 +62,19 @@ extension Raft {
     }
 
     private mutating func serve(_ place: Int, fresh: [Entry], into effects: inout Effects) {
-        if peers[place].mode == .probe {
+        switch peers[place].mode {
+        case .probe:
             guard !peers[place].isProbing else { return }
-            sendProbe(place, into: &effects)
-        } else {
+            if !servesWithSnapshot(place, into: &effects) {
+                sendProbe(place, into: &effects)
+                return
+            }
+        case .replicate:
             sendBatches(place, fresh: fresh, into: &effects)
-            if peers[place].owesHeartbeat { sendAppendEntries(place, entries: [], into: &effects) }
+        case .snapshot:
+            break
         }
+        if peers[place].owesHeartbeat { sendAppendEntries(place, entries: [], into: &effects) }
     }
 
     /// A guess where the logs agree, with as much as suits a guess.
@@ -92,6 +98,7 @@ extension Raft {
                 peers[place].inflight.bytes < parameters.maxInflightBytes
             else { return }
             guard tail.holds(next) else {
+                if servesWithSnapshot(place, into: &effects) { return }
                 load(for: place, into: &effects)
                 return
             }
@@ -112,14 +119,19 @@ extension Raft {
     }
 
     private mutating func sendAppendEntries(_ place: Int, entries: [Entry], into effects: inout Effects) {
-        let previous = peers[place].next.previous
-        // A follower that needs what only a snapshot covers is not served from the log.
-        guard let previousTerm = log.term(at: previous) else { return }
+        var previous = peers[place].next.previous
+        var previousTerm = log.term(at: previous)
+        if peers[place].mode == .snapshot || previousTerm == nil {
+            // Before the beginning all logs agree: a heartbeat for one who needs what only a snapshot covers.
+            precondition(entries.isEmpty, "entries without what stands before them")
+            previous = 0
+            previousTerm = 0
+        }
         peers[place].owesHeartbeat = false
         send(
             .appendEntries(
                 AppendEntries(
-                    prevLogIndex: previous, prevLogTerm: previousTerm, entries: entries, leaderCommit: commitIndex,
+                    prevLogIndex: previous, prevLogTerm: previousTerm ?? 0, entries: entries, leaderCommit: commitIndex,
                     round: leading.round)),
             to: peers[place].id, into: &effects)
     }
@@ -142,6 +154,11 @@ extension Raft {
         guard role == .leader, let place = peers.firstIndex(where: { $0.load?.token == loaded.token }),
             let load = peers[place].load
         else { return }
+        // The log was cut meanwhile.
+        guard load.from > log.baseIndex else {
+            peers[place].load = nil
+            return
+        }
         guard let first = loaded.entries.first, let last = loaded.entries.last else {
             peers[place].loadFailed = true
             return
@@ -182,7 +199,7 @@ extension Raft {
         case .success(let match): acknowledged(place, through: match, into: &effects)
         case .conflict(let previous, let term, let index):
             // Answers to what was sent before the last change of course are old news.
-            guard previous > peers[place].match,
+            guard previous > peers[place].match, peers[place].mode != .snapshot,
                 peers[place].mode == .replicate || previous == peers[place].next.previous
             else { return }
             peers[place].probe(from: backUp(from: previous, term: term, index: index))
@@ -200,12 +217,13 @@ extension Raft {
 
     private mutating func acknowledged(_ place: Int, through match: Index, into effects: inout Effects) {
         peers[place].match = max(peers[place].match, match)
+        peers[place].next = max(peers[place].next, peers[place].match.next)
         peers[place].inflight.acknowledge(through: match)
-        if peers[place].mode == .probe {
+        if peers[place].mode != .replicate {
+            // What it would need next only a snapshot has, or it is not yet durable there what a probe found.
+            guard peers[place].match >= log.baseIndex else { return }
             peers[place].replicate()
             effects.note(.replicating(peers[place].id, next: peers[place].next))
-        } else {
-            peers[place].next = max(peers[place].next, peers[place].match.next)
         }
         advanceCatchUp(place, into: &effects)
         if let load = peers[place].load, load.from < peers[place].next { peers[place].load = nil }

@@ -45,6 +45,10 @@ public struct Raft: ~Copyable {
     var durability: Durability
     var hardStateChanged = false
     var truncateFrom: Index?
+    var restartAfter: Index?
+    /// The newest snapshot on this member's disk. Invariant: none is missing where the log does not begin at 1; it covers
+    /// all that stands before the log, and is applied.
+    public internal(set) var snapshot: SnapshotPoint?
 
     var following = Following()
     var ballot = Ballot()
@@ -56,6 +60,8 @@ public struct Raft: ~Copyable {
     var peers: [Progress] = []
     /// The newest request for entries from the disk. Not of one leadership: an answer may outlive it.
     var lastLoad: LoadToken = 0
+    /// The newest transfer of a snapshot, likewise.
+    var lastSnapshotSend = SnapshotToken(0)
     var reads: ReadQueue
 
     public init(_ restored: consuming RestoredState, parameters: Parameters = Parameters()) {
@@ -69,7 +75,8 @@ public struct Raft: ~Copyable {
         self.parameters = parameters
         hardState = restored.hardState
         log = restored.log
-        lastTimeMs = restored.tail.last?.timeMs ?? 0
+        snapshot = restored.snapshot
+        lastTimeMs = max(restored.tail.last?.timeMs ?? 0, restored.snapshot?.timeMs ?? 0)
         tail = EntryTail(restored.tail, nextIndex: restored.log.lastIndex.next)
         configurations = restored.configurations
         electorate = Electorate(restored.configurations, self: restored.identity)
@@ -82,6 +89,7 @@ public struct Raft: ~Copyable {
         durability = Durability(lastIndex: restored.log.lastIndex)
         reads = ReadQueue(firstRequest: generator.next())
         precondition(commitIndex <= log.lastIndex, "the state machine is ahead of the log")
+        following.startTerm(committed: commitIndex)
         resetElectionTimer()
         // Nobody else could lead: there is nothing to wait for.
         if electorate.voters == [id] { electionDeadline = now }
@@ -97,6 +105,10 @@ public struct Raft: ~Copyable {
         if let token = input.durable { completeWrites(through: token, into: &effects) }
         for loaded in input.loaded { receive(loaded, into: &effects) }
         if let index = input.applied { appliedIndex = max(appliedIndex, min(index, commitIndex)) }
+        if let point = input.tookSnapshot { tookSnapshot(point) }
+        if let installed = input.installed { install(installed, into: &effects) }
+        for sent in input.snapshotsSent { receive(sent, into: &effects) }
+        if let index = input.compactThrough { compact(through: index, into: &effects) }
         for message in input.messages { receive(message, into: &effects) }
         for peer in input.unreachable { lostStream(to: peer, into: &effects) }
         advanceCommit(into: &effects)
@@ -141,6 +153,9 @@ public struct Raft: ~Copyable {
     /// The first index that the tail in memory holds.
     public var firstIndexInMemory: Index { tail.firstIndex }
 
+    /// The first index of the log; what stands before it a snapshot covers.
+    public var firstIndex: Index { log.firstIndex }
+
     /// The term of the entry at `index`; nil when it is not in the log.
     public func term(at index: Index) -> Term? { log.term(at: index) }
 
@@ -156,8 +171,8 @@ public struct Raft: ~Copyable {
 
     public var view: View {
         View(
-            id: id, role: role, term: term, votedFor: hardState.votedFor, leader: leader, lastIndex: lastIndex,
-            lastTerm: log.lastTerm, commitIndex: commitIndex, durableIndex: durableIndex, appliedIndex: appliedIndex,
+            id: id, role: role, term: term, votedFor: hardState.votedFor, leader: leader, firstIndex: log.firstIndex,
+            snapshotIndex: snapshot?.index ?? 0, lastIndex: lastIndex, lastTerm: log.lastTerm, commitIndex: commitIndex, durableIndex: durableIndex, appliedIndex: appliedIndex,
             configuration: configuration, configurationIndex: configurations[configurations.count - 1].index,
             transferTarget: leading.transfer?.target,
             peers: peers.filter { $0.farewell == nil }.map {

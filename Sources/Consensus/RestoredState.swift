@@ -14,17 +14,20 @@ public struct RestoredState: Sendable {
     /// The last entries of the log, consecutive and ending at its last index: as many as suit the caller; earlier
     /// ones are asked for when needed. At least one when the log has any.
     public var tail: [Entry]
-    /// In order of index. The first is the one that held before the log began (index 0: the configuration the
-    /// cluster started with, empty on a member that joins later), the others are the log's configuration entries.
+    /// In order of index. The first is the one that held before the log began (the snapshot's; without one, index 0: the
+    /// configuration the cluster started with, empty on a member that joins later), the others are the log's
+    /// configuration entries.
     public var configurations: [PlacedConfiguration]
     /// Up to here the caller's state machine is restored and everything is known to be committed: a snapshot's
     /// index, or zero.
     public var appliedIndex: Index
+    /// The newest snapshot on the disk. It is what the log begins behind, or later; `appliedIndex` is its index.
+    public var snapshot: SnapshotPoint?
 
     public init(
         identity: MemberID, cluster: ClusterID, group: UInt64 = 0, seed: UInt64, now: Instant,
         hardState: HardState = HardState(), log: LogShape = LogShape(), tail: [Entry] = [],
-        configurations: [PlacedConfiguration], appliedIndex: Index = 0
+        configurations: [PlacedConfiguration], appliedIndex: Index = 0, snapshot: SnapshotPoint? = nil
     ) {
         self.identity = identity
         self.cluster = cluster
@@ -36,6 +39,7 @@ public struct RestoredState: Sendable {
         self.tail = tail
         self.configurations = configurations
         self.appliedIndex = appliedIndex
+        self.snapshot = snapshot
     }
 }
 

@@ -23,9 +23,9 @@ struct Following: Sendable {
     /// The newest round of heartbeats, and whether it was answered.
     var round: UInt64 = 0
 
-    /// A new term: nothing is known of its leader's log yet.
-    mutating func startTerm() {
-        verified = 0
+    /// A new term: of its leader's log is known that it has all that is committed (3.6.3, leader completeness).
+    mutating func startTerm(committed: Index) {
+        verified = committed
         acknowledged = 0
         round = 0
     }

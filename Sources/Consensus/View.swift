@@ -8,6 +8,10 @@ public struct View: Sendable, Equatable {
     public var votedFor: MemberID?
     /// Who leads this term, when known.
     public var leader: MemberID?
+    /// The first index of the log; what stands before it a snapshot covers.
+    public var firstIndex: Index
+    /// The last index that the newest snapshot covers; 0 without one.
+    public var snapshotIndex: Index
     public var lastIndex: Index
     public var lastTerm: Term
     /// Everything up to here is committed.

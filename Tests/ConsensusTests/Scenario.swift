@@ -78,6 +78,13 @@ struct Scenario {
         case "unreachable":
             let target = try self.member(rest).id
             cluster.turn(member) { $0.unreachable = [target] }
+        case "snapshot": cluster.takeSnapshot(member, keeping: rest.first.flatMap { Int($0) } ?? 0)
+        case "carry":
+            let endings: [String: TestCluster.Ending] = [
+                "fails": .fails, "kills": .diesOnArrival, "unanswered": .answerIsLost,
+            ]
+            if member.transfers.isEmpty { transcript.note("\(member.name) sends no snapshot") }
+            cluster.carry(from: member, rest.first.flatMap { endings[$0] } ?? .arrives)
         case "isolate":
             for other in cluster.members where other.id != member.id { cutLink(member, other) }
         case "hold": cluster.disksHold.insert(member.id)
@@ -114,6 +121,7 @@ struct Scenario {
             parameters: parameters, seed: 7, logs: logs)
         let transcript = transcript
         let cluster = cluster
+        cluster.carriesSnapshots = false
         cluster.observer = { [unowned cluster] member in
             transcript.show(stepOf: member, holding: cluster.disksHold.contains(member.id))
         }

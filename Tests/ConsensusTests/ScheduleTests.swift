@@ -20,13 +20,22 @@ import Testing
         storm(Storm(voters: 3, others: 2, changesMembers: true, seed: UInt64(seed)), steps: 10_000)
     }
 
+    @Test("snapshots take the place of logs under any schedule", arguments: 501...516)
+    func snapshots(seed: Int) {
+        let changesMembers = seed % 2 == 0
+        let storm = Storm(
+            voters: 3, others: changesMembers ? 2 : 0, changesMembers: changesMembers, takesSnapshots: true,
+            seed: UInt64(seed))
+        self.storm(storm, steps: 10_000)
+    }
+
     /// A schedule that never gets into trouble proves nothing: together they must meet everything they are for.
     @Test("the schedules meet every kind of trouble")
     func coverage() {
         var met: [String: Int] = [:]
         var committed = 0
         for seed in 401...412 {
-            let storm = Storm(voters: 3, others: seed % 3, changesMembers: true, seed: UInt64(seed))
+            let storm = Storm(voters: 3, others: seed % 3, changesMembers: true, takesSnapshots: true, seed: UInt64(seed))
             storm.cluster.observer = { member in
                 for event in member.effects.events { met[event.kind, default: 0] += 1 }
                 met["load", default: 0] += member.effects.loads.count
@@ -77,5 +86,6 @@ extension Event {
         "sleptThroughDeadline", "truncated", "conflict", "probing", "replicating", "committed",
         "configurationAdopted", "configurationRolledBack", "readRoundConfirmed",
         "caughtUp", "promoting", "removed", "tookLeave",
+        "compacted", "sendingSnapshot", "installed",
     ]
 }

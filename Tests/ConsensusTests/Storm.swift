@@ -9,10 +9,12 @@ final class Storm {
     private var chance: SplitMix64
     private var proposals = 0
     private let changesMembers: Bool
+    private let takesSnapshots: Bool
 
-    init(voters: Int, others: Int = 0, changesMembers: Bool = false, seed: UInt64) {
+    init(voters: Int, others: Int = 0, changesMembers: Bool = false, takesSnapshots: Bool = false, seed: UInt64) {
         self.seed = seed
         self.changesMembers = changesMembers
+        self.takesSnapshots = takesSnapshots
         chance = SplitMix64(seed: seed)
         var parameters = Parameters()
         // Small limits, so that each is reached.
@@ -51,7 +53,12 @@ final class Storm {
         case 965..<975: partition()
         case 975..<981: unreach()
         case 981..<988: transfer()
+        case 988..<992: if takesSnapshots { cluster.takeSnapshot(anyone(), keeping: maybe(50) ? 0 : 5) }
         default: if changesMembers { changeMembers() }
+        }
+        if maybe(6), let member = cluster.members.first(where: { $0.isUp && !$0.transfers.isEmpty }) {
+            let endings: [TestCluster.Ending] = [.arrives, .arrives, .arrives, .fails, .answerIsLost, .diesOnArrival]
+            cluster.carry(from: member, endings[Int(chance.next(below: 6))])
         }
         if maybe(20), let member = cluster.members.first(where: { !$0.loads.isEmpty }) {
             cluster.answerLoads(member)

@@ -12,6 +12,8 @@ final class TestCluster {
     var cut: Set<Link> = []
     /// Whether disks do what they are told at once.
     var disksHold: Set<MemberID> = []
+    /// Whether snapshots arrive by themselves while the network settles.
+    var carriesSnapshots = true
     private var seed: UInt64
     private var nextRead: UInt64 = 1
     /// Told of every step, after it.
@@ -124,12 +126,56 @@ final class TestCluster {
         member.restart(seed: seed &* 7_919 &+ member.id.rawValue, tail: tail)
     }
 
+    // MARK: Snapshots
+
+    /// A member takes a snapshot of what it has applied, which is durable at once, and cuts its log but for `keeping`
+    /// entries.
+    func takeSnapshot(_ member: TestMember, keeping: Int = 0) {
+        guard member.isUp else { return }
+        turn(member)
+        guard let point = member.snapshotPoint() else { return }
+        member.disk.keep(point, Array(member.log.prefix(Int(point.index.rawValue))))
+        turn(member) {
+            $0.tookSnapshot = point
+            $0.compactThrough = Index(point.index.rawValue - min(point.index.rawValue, UInt64(keeping)))
+        }
+    }
+
+    enum Ending { case arrives, fails, diesOnArrival, answerIsLost }
+
+    /// Ends the oldest transfer of a member.
+    func carry(from sender: TestMember, _ ending: Ending = .arrives) {
+        guard sender.isUp, !sender.transfers.isEmpty else { return }
+        let transfer = sender.transfers.removeFirst()
+        var installed: Index?
+        if ending != .fails, let receiver = self[transfer.send.to], take(transfer, receiver, ending), ending == .arrives {
+            installed = transfer.point.index
+        }
+        turn(sender) { $0.snapshotsSent = [SnapshotSent(token: transfer.send.token, installed: installed)] }
+    }
+
+    private func take(_ transfer: TestMember.Transfer, _ receiver: TestMember, _ ending: Ending) -> Bool {
+        let link = Link(from: MemberID(0), to: receiver.id)
+        guard receiver.isUp, !cut.contains(link), receiver.disk.hardState.term >= transfer.send.term else { return false }
+        if transfer.point.index <= receiver.raft.commitIndex { return true }
+        receiver.disk.keep(transfer.point, transfer.entries)
+        if ending == .diesOnArrival {
+            receiver.crash(keeping: 0, parts: 1)
+        } else {
+            turn(receiver) {
+                $0.installed = InstalledSnapshot(point: transfer.point, senderTerm: transfer.send.term)
+            }
+        }
+        return true
+    }
+
     // MARK: Runs
 
     /// Delivers everything, in order, until nothing is on its way. No time passes.
     func settle(limit: Int = 10_000) {
         for _ in 0..<limit {
             for member in members { answerLoads(member) }
+            if carriesSnapshots { for member in members { carry(from: member) } }
             guard !network.isEmpty else { return }
             deliver([network.removeFirst()])
         }
@@ -210,8 +256,7 @@ final class TestCluster {
         let index = leader.raft.commitIndex
         guard let entry = leader.log.last(where: { $0.index == index }) else { return }
         let copies = configuration.voters.count { id in
-            guard let disk = self[id]?.disk, disk.lastIndex >= index else { return false }
-            return disk.entries[Int(index.rawValue) - 1] == entry
+            self[id]?.disk.holds(entry) ?? false
         }
         if copies < configuration.quorum {
             oracle.breach("\(leader.name) commits \(index), which only \(copies) disks hold")

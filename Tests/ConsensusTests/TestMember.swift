@@ -18,6 +18,15 @@ final class TestMember {
     /// Messages that wait for a write.
     var held: [(token: WriteToken, message: Message)] = []
     var loads: [Load] = []
+    /// Snapshots that this member is sending.
+    var transfers: [Transfer] = []
+
+    struct Transfer {
+        var send: SnapshotSend
+        var point: SnapshotPoint
+        var entries: [Entry]
+    }
+
     var effects = Effects(wantsEvents: true)
     /// Reads that wait, and what was committed anywhere when they were asked.
     var reads: [ReadToken: Index] = [:]
@@ -42,17 +51,20 @@ final class TestMember {
         _ id: MemberID, _ cluster: ClusterID, _ first: PlacedConfiguration, _ disk: TestDisk, seed: UInt64,
         now: Instant, tail: Int
     ) -> RestoredState {
-        var shape = LogShape()
-        var configurations = [first]
-        for entry in disk.entries {
+        let base = Int(disk.base.rawValue)
+        var shape = LogShape(baseIndex: disk.base, baseTerm: base == 0 ? 0 : disk.entries[base - 1].term)
+        let snapshot = disk.snapshot?.point
+        var configurations = [snapshot?.configuration ?? first]
+        for entry in disk.entries.dropFirst(base) {
             shape.append(term: entry.term)
-            if let configuration = entry.configuration {
+            if let configuration = entry.configuration, entry.index > snapshot?.index ?? 0 {
                 configurations.append(PlacedConfiguration(index: entry.index, configuration: configuration))
             }
         }
         return RestoredState(
             identity: id, cluster: cluster, seed: seed, now: now, hardState: disk.hardState, log: shape,
-            tail: disk.entries.suffix(max(1, tail)), configurations: configurations)
+            tail: disk.entries.dropFirst(base).suffix(max(1, tail)), configurations: configurations,
+            appliedIndex: snapshot?.index ?? 0, snapshot: snapshot)
     }
 
     /// The process dies, and with it all that its disk had not done.
@@ -62,14 +74,28 @@ final class TestMember {
         held.removeAll()
         loads.removeAll()
         reads.removeAll()
+        transfers.removeAll()
         log = disk.entries
     }
 
     func restart(seed: UInt64, tail: Int = .max) {
         isUp = true
+        disk.recover()
+        log = disk.entries
         lastToken = 0
         raft = Raft(
             TestMember.restored(id, cluster, first, disk, seed: seed, now: clock, tail: tail), parameters: parameters)
+    }
+
+    /// What a snapshot of all that is applied would be.
+    func snapshotPoint() -> SnapshotPoint? {
+        let index = raft.appliedIndex
+        guard index > raft.snapshot?.index ?? 0, let term = raft.term(at: index) else { return nil }
+        var configuration = first
+        for entry in log.prefix(Int(index.rawValue)) {
+            if let found = entry.configuration { configuration = .init(index: entry.index, configuration: found) }
+        }
+        return SnapshotPoint(index: index, term: term, configuration: configuration, timeMs: log[Int(index.rawValue) - 1].timeMs)
     }
 
     /// One turn. Gives the messages that may leave now.
@@ -80,6 +106,9 @@ final class TestMember {
         if let write = effects.write {
             disk.submit(write)
             lastToken = write.token
+            if let index = write.restartAfter, let snapshot = disk.snapshot {
+                log = Array(snapshot.entries.prefix(Int(index.rawValue)))
+            }
             if let index = write.truncateFrom { log.removeSubrange((Int(index.rawValue) - 1)...) }
             log.append(contentsOf: write.entries)
         }
@@ -88,6 +117,10 @@ final class TestMember {
             if disk.queue.isEmpty { leaving.append(message) } else { held.append((lastToken, message)) }
         }
         loads.append(contentsOf: effects.loads)
+        if let index = effects.compacted { disk.compact(through: index) }
+        for send in effects.snapshots {
+            if let snapshot = disk.snapshot { transfers.append(Transfer(send: send, point: snapshot.point, entries: snapshot.entries)) }
+        }
         return leaving
     }
 

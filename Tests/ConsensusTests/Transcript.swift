@@ -64,6 +64,7 @@ final class Transcript {
             parts.append("term \(state.term), vote \(state.votedFor.map(Self.name) ?? "none")")
         }
         if let index = write.truncateFrom { parts.append("cut from \(index)") }
+        if let index = write.restartAfter { parts.append("begin anew behind \(index)") }
         if !write.entries.isEmpty { parts.append("[\(write.entries.map(Self.text).joined(separator: ", "))]") }
         note("\(member.name) writes \(write.token): \(parts.joined(separator: "; "))")
     }
