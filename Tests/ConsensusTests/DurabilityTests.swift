@@ -42,4 +42,17 @@ import Testing
         #expect(!toldOfNothing && told)
         #expect(disk.durableIndex == 3 && disk.writtenIndex == 3)
     }
+
+    @Test("a report about a log that a snapshot has replaced says nothing of what comes behind the snapshot")
+    func restarted() {
+        var disk = Durability(lastIndex: 1)
+        let old = disk.issue(last: 9, hasHardState: false)
+        disk.restart(after: 6)
+        #expect(disk.durableIndex == 6 && disk.writtenIndex == 6)
+        let new = disk.issue(last: 8, hasHardState: false)
+        disk.complete(through: old)
+        #expect(disk.durableIndex == 6)
+        disk.complete(through: new)
+        #expect(disk.durableIndex == 8)
+    }
 }
