@@ -27,6 +27,7 @@ extension Keyspace {
             }
             contents.enter(entry)
             outcome = contents.apply(command, of: entry, wantsResult: wantsResult)
+            if digested != nil { digest(command) }
         case .noOperation, .configuration:
             contents.enter(entry)
             outcome = Outcome(revision: contents.revision, result: .none)

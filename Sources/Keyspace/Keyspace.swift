@@ -6,6 +6,8 @@ import Base
 /// It is `~Copyable`, since two of them would drift apart; `frozen()` gives a version that stays as it is.
 public struct Keyspace: ~Copyable {
     var contents = KeyspaceContents()
+    /// See `startDigest`; nil for a server.
+    package internal(set) var digested: UInt64?
 
     public init() {}
 

@@ -43,6 +43,7 @@ extension Replica {
     private mutating func write() {
         guard let write = raftEffects.write else { return }
         issued = write.token
+        record?.write = write
         storage.write(
             token: write.token.rawValue, hardState: write.hardState, truncateFrom: write.truncateFrom,
             entries: write.entries)

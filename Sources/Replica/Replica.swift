@@ -59,6 +59,9 @@ public struct Replica: ~Copyable {
 
     var transfer: PendingTransfer?
 
+    /// What the last step did, for those who check every step: the simulator. Nil for everyone else.
+    package var record: StepRecord?
+
     /// Requests taken and not answered, and the bytes of their commands: law 11.
     var requestCount = 0
     var requestBytes = 0

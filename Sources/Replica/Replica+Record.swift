@@ -1,0 +1,77 @@
+import Base
+import Consensus
+import Keyspace
+import Storage
+
+/// What one step did, beside its effects: what the simulator's checkers compare between members.
+package struct StepRecord: Sendable {
+    /// What the disk was told.
+    package var write: Write?
+    /// The entries applied, in order.
+    package var applied: [Applied] = []
+
+    package struct Applied: Sendable {
+        package var index: Index
+        package var term: Term
+        /// Of the keyspace after it, and everything before.
+        package var digest: UInt64
+        package var revision: UInt64
+    }
+
+    package init() {}
+
+    mutating func note(_ entry: Entry, _ digest: UInt64?, revision: UInt64) {
+        applied.append(Applied(index: entry.index, term: entry.term, digest: digest ?? 0, revision: revision))
+    }
+
+    package mutating func removeAll() {
+        write = nil
+        applied.removeAll(keepingCapacity: true)
+    }
+}
+
+/// The numbers of a member after a step: cheap to take, for checkers that look at each.
+package struct Glance: Sendable {
+    package var role: Role
+    package var term: Term
+    package var votedFor: MemberID?
+    package var leader: MemberID?
+    package var commitIndex: Index
+    package var appliedIndex: Index
+    package var lastIndex: Index
+    package var durableIndex: Index
+    package var firstIndexInMemory: Index
+    package var bytesInMemory: Int
+    /// Requests taken and not answered, and the bytes of their commands.
+    package var requests: Int
+    package var requestBytes: Int
+    /// Entries that wait for the disk, in bytes, and messages that wait for them.
+    package var backlogBytes: Int
+    package var waitingMessages: Int
+}
+
+extension Replica {
+    /// Begins to fill `record`, which the caller empties between steps.
+    package mutating func startRecord() {
+        record = StepRecord()
+        keyspace.startDigest()
+    }
+
+    package borrowing func glance() -> Glance {
+        Glance(
+            role: raft.role, term: raft.term, votedFor: raft.votedFor, leader: raft.leader,
+            commitIndex: raft.commitIndex, appliedIndex: keyspace.appliedIndex, lastIndex: raft.lastIndex,
+            durableIndex: raft.durableIndex, firstIndexInMemory: raft.firstIndexInMemory,
+            bytesInMemory: raft.bytesInMemory, requests: requestCount, requestBytes: requestBytes,
+            backlogBytes: storage.backlogBytes, waitingMessages: whenDurable.count)
+    }
+
+    /// The term of the entry at `index`; nil when it is not in the log.
+    package borrowing func term(at index: Index) -> Term? { raft.term(at: index) }
+
+    /// Of the whole keyspace, key by key.
+    package borrowing func digestOfEverything() -> UInt64 { keyspace.digestOfEverything() }
+
+    /// Everything that can be checked on one member, O(log in memory).
+    package borrowing func checkEverything() { raft.checkEverything() }
+}
