@@ -7,7 +7,7 @@ struct EventQueue: ~Copyable {
         case letter, turn, timer, diskDone, reconnect, keepalive, start
         case faultBegins, faultEnds, flap
         case arrival, request, answer, timeout
-        case calm, deadline, end
+        case calm, deadline, lastOrders, end
     }
 
     struct Event {

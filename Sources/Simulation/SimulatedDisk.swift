@@ -282,6 +282,15 @@ package final class SimulatedDisk: DirectoryImage {
 
     // MARK: What befalls a disk from outside
 
+    /// An empty disk in its place.
+    package func wipe() {
+        names = Names()
+        durableNames = names
+        unsyncedNames.removeAll()
+        dirty.removeAll()
+        used = 0
+    }
+
     /// Changes a file behind everyone's back, durably.
     package func damage(_ file: DiskFile, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
         guard let content = names[file] else { preconditionFailure("no such file to damage") }

@@ -12,6 +12,6 @@ public struct Simulation {
     }
 
     public mutating func run() -> RunResult {
-        RunResult(violation: nil, traceHash: 0, statistics: Statistics(), history: History(), coverage: Coverage())
+        World(plan, sink: trace).run()
     }
 }

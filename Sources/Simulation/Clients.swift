@@ -1,0 +1,258 @@
+import Base
+import Consensus
+import Keyspace
+import Replica
+import enum Keyspace.Operation
+
+/// The clients of a run: each has one operation under way at most.
+struct Clients {
+    struct Pending {
+        /// Which client.
+        var slot: Int
+        var member: Int
+        var isWrite: Bool
+        var isLocal: Bool
+        /// What the member said, on its way to the client.
+        var result: Answer.Result?
+        /// The client still waits.
+        var isOpen = true
+    }
+
+    /// By number in the history.
+    var pending: [Pending] = []
+    /// The process number of each client, nil-less: a client that gave up goes on under a new one.
+    var process: [Int]
+    var idle: [Int]
+    var nextProcess: Int
+    var random: SplitMix64
+    private var choices: SplitMix64
+    /// What the last operations wrote: each value is written once.
+    private var lastValue = 0
+    private let hot: [Bytes]
+    private let cold: [Bytes]
+    private let lists: [Bytes]
+    private let workload: Workload
+    /// When a write last succeeded.
+    var lastWrite: UInt64 = 0
+    /// The calm is nearly over: nobody begins anything any more.
+    var haveStopped = false
+
+    init(_ plan: Plan) {
+        workload = plan.workload
+        process = Array(0..<plan.workload.clients)
+        idle = Array((0..<plan.workload.clients).reversed())
+        nextProcess = plan.workload.clients
+        random = SplitMix64(seed: Stream.clients.seed(of: plan.seed))
+        choices = SplitMix64(seed: Stream.clients.seed(of: plan.seed, 1))
+        hot = (0..<workload.hotKeys).map { Bytes(utf8: "h\($0)") }
+        cold = (0..<workload.coldKeys).map { Bytes(utf8: "c\($0)") }
+        lists = (0..<2).map { Bytes(utf8: "l\($0)") }
+    }
+
+    private mutating func key() -> Bytes {
+        choices.next(below: 10) < 6
+            ? hot[Int(choices.next(below: UInt64(hot.count)))] : cold[Int(choices.next(below: UInt64(cold.count)))]
+    }
+
+    private mutating func value() -> Bytes {
+        lastValue += 1
+        // Mostly short; some fill a sector, few are over the limit.
+        let number = Bytes(utf8: "\(lastValue).")
+        switch choices.next(below: 100) {
+        case 0..<90: return number
+        case 90..<99: return number.appending(Bytes([UInt8](repeating: 0x78, count: 100 + Int(choices.next(below: 300)))))
+        default: return number.appending(Bytes([UInt8](repeating: 0x78, count: 600)))
+        }
+    }
+
+    private mutating func write() -> Operation {
+        switch choices.next(below: 100) {
+        case 0..<45: .set(key: key(), value: .data(value()))
+        case 45..<70: .append(key: key(), suffix: value())
+        case 70..<85: .delete(key: key())
+        case 85..<90: .delete(key: lists[Int(choices.next(below: 2))])
+        default: .appendItem(key: lists[Int(choices.next(below: 2))], item: value())
+        }
+    }
+
+    private mutating func read() -> Operation {
+        switch choices.next(below: 100) {
+        case 0..<75: .get(key: key())
+        case 75..<80: .get(key: lists[Int(choices.next(below: 2))])
+        case 80..<95: .strlen(key: key())
+        case 95..<98: .strlen(key: lists[Int(choices.next(below: 2))])
+        default: .keys(prefix: "h", startAfter: Bytes(), limit: 0)
+        }
+    }
+
+    /// What a client does next.
+    mutating func command() -> (command: Command, isLocal: Bool) {
+        let kind = Int(choices.next(below: 100))
+        if kind < workload.transactions {
+            var operations: [Operation] = []
+            for _ in 0..<2 + choices.next(below: 3) {
+                operations.append(choices.next(below: 2) == 0 ? read() : write())
+            }
+            return (.transaction(operations), false)
+        }
+        if kind < workload.transactions + workload.reads {
+            return (.single(read()), Int(choices.next(below: 100)) < workload.localReads)
+        }
+        return (.single(write()), false)
+    }
+}
+
+extension World {
+    /// A client begins an operation, when one is free.
+    func clientArrives() {
+        guard !clients.haveStopped else { return }
+        let pause = 1_000_000_000 / UInt64(plan.workload.rate)
+        queue.add(.arrival, at: now + pause / 2 + clients.random.next(below: pause))
+        if clients.random.next(below: 300) == 0 { askForTransfer() }
+        guard !clients.idle.isEmpty else { return }
+        let place = Int(clients.random.next(below: UInt64(clients.idle.count)))
+        clients.idle.swapAt(place, clients.idle.count - 1)
+        let slot = clients.idle.removeLast()
+        let (command, isLocal) = clients.command()
+        let member = 1 + Int(clients.random.next(below: UInt64(plan.members)))
+        let number = history.invoke(
+            process: clients.process[slot], command, member: member, isLocal: isLocal, at: Instant(nanoseconds: now))
+        statistics.operations += 1
+        note(0, "client \(clients.process[slot]) asks n\(member): \(command), operation \(number)")
+        clients.pending.append(
+            Clients.Pending(slot: slot, member: member, isWrite: !command.isReadOnly, isLocal: isLocal))
+        let patience = plan.workload.patience
+        let span = patience.upperBound.nanoseconds - patience.lowerBound.nanoseconds
+        queue.add(.request, at: now + 50_000 + clients.random.next(below: 250_000), number: number)
+        queue.add(.timeout, at: now + patience.lowerBound.nanoseconds + clients.random.next(below: span + 1), number: number)
+    }
+
+    /// An operator wants somebody else to lead (3.10): that is no fault.
+    private func askForTransfer() {
+        let member = members[Int(clients.random.next(below: UInt64(plan.members)))]
+        let target = MemberID(1 + clients.random.next(below: UInt64(plan.members)))
+        guard member.isUp, member.last.role == .leader else { return }
+        note(member.number, "is asked to hand over to n\(target.rawValue)")
+        member.turn.requests.append(Request(id: member.calls.add(.nobody), body: .transferLeadership(to: target)))
+        wake(member)
+    }
+
+    func requestArrives(_ number: Int) {
+        let member = members[clients.pending[number].member - 1]
+        guard member.isUp else {
+            // Nobody listens there: nothing was asked.
+            clients.pending[number].result = .failed(.noLeader)
+            return queue.add(.answer, at: now + 100_000, number: number)
+        }
+        let command = history.operations[number].command
+        let deadline = member.clock.instant(at: now) + plan.workload.patience.upperBound
+        let id = member.calls.add(.client(number))
+        let body: Request.Body =
+            clients.pending[number].isWrite
+            ? .write(command.encode(), version: Command.version)
+            : .read(command, clients.pending[number].isLocal ? .local : .linearizable)
+        member.turn.requests.append(Request(id: id, deadline: deadline, body: body))
+        wake(member)
+    }
+
+    /// A member's answer leaves for its client.
+    func give(_ result: Answer.Result, to number: Int, of member: SimulatedMember) {
+        check(result, to: number, of: member)
+        guard clients.pending[number].isOpen else { return }
+        clients.pending[number].result = result
+        queue.add(.answer, at: now + 50_000 + clients.random.next(below: 250_000), number: number)
+    }
+
+    /// An acknowledgement is a promise: the entry is on a quorum's disks.
+    private func check(_ result: Answer.Result, to number: Int, of member: SimulatedMember) {
+        guard case .outcome(let outcome) = result else { return }
+        if clients.pending[number].isLocal {
+            if outcome.revision < member.last.localRevision {
+                report("local-reads", "n\(member.number) shows revision \(outcome.revision) after \(member.last.localRevision)")
+            }
+            member.last.localRevision = outcome.revision
+        }
+        guard clients.pending[number].isWrite, outcome.revision > 0 else { return }
+        guard outcome.revision <= UInt64(oracle.indexOfRevision.count) else {
+            return report("durable-quorum", "n\(member.number) acknowledges revision \(outcome.revision), which no committed entry made")
+        }
+        let index = oracle.indexOfRevision[Int(outcome.revision) - 1]
+        let term = oracle.committed[index - 1]
+        let copies = members.count { $0.durable.holds(index, term) }
+        guard copies > plan.members / 2 else {
+            return report("durable-quorum", "n\(member.number) acknowledges entry \(index), which is durable on \(copies) members")
+        }
+    }
+
+    func answerArrives(_ number: Int) {
+        guard clients.pending[number].isOpen, let result = clients.pending[number].result else { return }
+        clients.pending[number].result = nil
+        let at = Instant(nanoseconds: now)
+        switch result {
+        case .outcome(let outcome):
+            if case .failed = outcome.result {
+                statistics.failed += 1
+                history.fail(number, at: at)
+            } else {
+                statistics.succeeded += 1
+                history.ok(number, outcome, at: at)
+                if clients.pending[number].isWrite {
+                    let gap = Interval(nanoseconds: now - clients.lastWrite)
+                    statistics.longestGap = max(statistics.longestGap, gap)
+                    clients.lastWrite = now
+                }
+            }
+            hash.fold(now, 6 << 8, UInt64(number) << 24 ^ outcome.revision)
+            close(number)
+        case .failed(let failure) where failure.notApplied || !clients.pending[number].isWrite:
+            statistics.failed += 1
+            history.fail(number, at: at)
+            hash.fold(now, 7 << 8, UInt64(number))
+            close(number)
+        default:
+            lose(number)
+        }
+        note(0, "operation \(number): \(result)")
+    }
+
+    /// The connection ended before the answer.
+    func clientLoses(_ number: Int) {
+        guard clients.pending[number].isOpen, clients.pending[number].result == nil else { return }
+        clients.pending[number].result = .failed(.connectionLost)
+        queue.add(.answer, at: now + 100_000, number: number)
+    }
+
+    func clientGivesUp(_ number: Int) {
+        guard clients.pending[number].isOpen else { return }
+        note(0, "operation \(number) is given up")
+        lose(number)
+    }
+
+    /// Nobody will ever know.
+    private func lose(_ number: Int) {
+        statistics.unknown += 1
+        hash.fold(now, 8 << 8, UInt64(number))
+        if clients.pending[number].isWrite {
+            history.unknown(number, at: Instant(nanoseconds: now))
+        } else {
+            history.fail(number, at: Instant(nanoseconds: now))
+        }
+        let slot = clients.pending[number].slot
+        clients.process[slot] = clients.nextProcess
+        clients.nextProcess += 1
+        close(number)
+    }
+
+    private func close(_ number: Int) {
+        clients.pending[number].isOpen = false
+        clients.idle.append(clients.pending[number].slot)
+    }
+
+    func finishHistory() {
+        for number in clients.pending.indices where clients.pending[number].isOpen { statistics.unknown += 1 }
+    }
+}
+
+extension Failure {
+    static let connectionLost = Failure(.unknown, "the connection to the member broke", notApplied: false)
+}

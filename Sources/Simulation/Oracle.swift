@@ -1,0 +1,67 @@
+import Base
+import Consensus
+import Keyspace
+import Replica
+import Storage
+
+/// What must be true of all members together, gathered as they go. Each step costs what it changed, never the log.
+struct Oracle {
+    /// By index, from 1: the term of the committed entry, the term in which it was committed, the keyspace after it.
+    var committed: [UInt64] = []
+    var committedIn: [UInt64] = []
+    var digests: [UInt64] = []
+    /// By revision, from 1: the index of the entry that made it.
+    var indexOfRevision: [Int] = []
+    /// By term: who led it.
+    var leaders: [UInt64: Int] = [:]
+    /// By member: the last vote that it gave away.
+    var votes: [(term: UInt64, candidate: MemberID)]
+    /// Every entry that was ever appended anywhere, by index: one for each term that it came in.
+    private var firstNote: [Int32] = []
+    private var notes: [Note] = []
+    /// Members whose disk was damaged, wiped or written in a way that we do not assume: they may refuse to start.
+    var mayBeDamaged = MemberSet()
+
+    private struct Note {
+        var term: UInt64
+        var previousTerm: UInt64
+        var content: UInt64
+        var next: Int32
+    }
+
+    init(members: Int) {
+        votes = Array(repeating: (0, 0), count: members + 1)
+    }
+
+    var committedCount: Int { committed.count }
+    var lastDigest: UInt64 { digests.last ?? 0 }
+
+    /// "If two logs contain an entry with the same index and term, then the logs are identical in all entries up
+    /// through the given index" (figure 3.2): by induction, when an entry is known by index and term, and with it the
+    /// term before. False when it is not.
+    mutating func note(_ entry: Entry, previousTerm: UInt64) -> Bool {
+        let index = Int(entry.index.rawValue)
+        var content: UInt64 = 0
+        entry.packed.withUnsafeBytes { content.fold($0) }
+        while firstNote.count <= index { firstNote.append(-1) }
+        var place = firstNote[index]
+        while place >= 0 {
+            let note = notes[Int(place)]
+            if note.term == entry.term.rawValue {
+                return note.previousTerm == previousTerm && note.content == content
+            }
+            place = note.next
+        }
+        notes.append(
+            Note(term: entry.term.rawValue, previousTerm: previousTerm, content: content, next: firstNote[index]))
+        firstNote[index] = Int32(notes.count - 1)
+        return true
+    }
+
+    /// The last index that was committed in a term before `term`.
+    func lastCommitted(before term: UInt64) -> Int {
+        var count = committedIn.count
+        while count > 0, committedIn[count - 1] >= term { count -= 1 }
+        return count
+    }
+}

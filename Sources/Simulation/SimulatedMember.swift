@@ -1,0 +1,163 @@
+import Base
+import Consensus
+import DequeModule
+internal import LogFormat
+import Replica
+import Storage
+
+/// One member: its process while there is one, its disk, its clock, and what waits for it.
+final class SimulatedMember {
+    enum Life: Equatable {
+        case running
+        /// Will be started again.
+        case down
+        /// Never again in this run: its disk was lost or is damaged.
+        case out
+    }
+
+    /// A replica cannot be copied; a class can be absent.
+    final class Process {
+        var replica: Replica
+        init(_ replica: consuming Replica) { self.replica = replica }
+    }
+
+    /// A disk operation under way.
+    struct Running {
+        var operation: DiskOperation
+        /// Its end waits until the disk no longer hangs.
+        var isHeld = false
+    }
+
+    let number: Int
+    let id: MemberID
+    let disk = SimulatedDisk()
+    var clock: VirtualClock
+    var life = Life.down
+    var process: Process?
+    /// Counts the starts, so that what was meant for an earlier one reaches nobody.
+    var incarnation: UInt32 = 0
+    var turn = Turn()
+    var effects = ReplicaEffects()
+
+    // The loop
+    var isTurnScheduled = false
+    /// When the timer fires, on the run's time.
+    var armedFor = UInt64.max
+    /// Faults of pausing that are on.
+    var pauses = 0
+    var random: SplitMix64
+    var diskRandom: SplitMix64
+
+    // The disk
+    var operations: [Running?] = []
+    /// When each lane is free again.
+    var laneFree: [UInt64] = [0, 0, 0]
+    var hangs = 0
+    var slowness: [Int] = []
+    var isFull = 0
+    /// What its log and its hard state are known to hold durably.
+    var durable = DurableState()
+
+    // The requests
+    var calls = Calls()
+    /// Who led when writes were last passed on.
+    var lastLeader: MemberID?
+
+    /// Crashes after so many more effects. Nil: none is planned.
+    var crashAfterEffects: Int?
+    var plannedCrash: (power: Fault.PowerLoss?, down: Interval)?
+    /// How long it stays down when it ends by itself.
+    var downTime = Interval.milliseconds(500)
+    /// Faults of its disk that are to be undone when it starts again.
+    var exitsWithLoss = false
+
+    /// What it showed after its last step.
+    var last = LastSeen()
+
+    struct LastSeen {
+        var role = Role.follower
+        var term: Term = 0
+        var commitIndex: Index = 0
+        var appliedIndex: Index = 0
+        /// The largest revision that a local read was answered with in this start.
+        var localRevision: UInt64 = 0
+    }
+
+    init(number: Int, seed: UInt64) {
+        self.number = number
+        id = MemberID(UInt64(number))
+        var clocks = SplitMix64(seed: Stream.clocks.seed(of: seed, number))
+        clock = VirtualClock(
+            own: clocks.next(below: 1 << 40), wallOffset: 1_700_000_000_000 + Int64(clocks.next(below: 2_000)))
+        random = SplitMix64(seed: Stream.members.seed(of: seed, number))
+        diskRandom = SplitMix64(seed: Stream.disks.seed(of: seed, number))
+    }
+
+    var isUp: Bool { life == .running }
+    var isPaused: Bool { pauses > 0 }
+}
+
+/// Who waits for an answer of a member, by request number: what `PendingCalls` is in a server.
+struct Calls {
+    enum Waiter {
+        /// A client's operation, by its number in the history.
+        case client(Int)
+        /// One of the writes that a follower passed on together.
+        case forwarded(ForwardedBatch, proposal: RequestID)
+        /// Nobody.
+        case nobody
+    }
+
+    private var waiters: [Waiter?] = []
+    private var generations: [UInt32] = []
+    private var free: [Int] = []
+    private(set) var count = 0
+
+    mutating func add(_ waiter: Waiter) -> RequestID {
+        count += 1
+        if let number = free.popLast() {
+            waiters[number] = waiter
+            return RequestID(UInt64(generations[number]) << 32 | UInt64(number))
+        }
+        waiters.append(waiter)
+        generations.append(0)
+        return RequestID(UInt64(waiters.count - 1))
+    }
+
+    /// Who waits for this answer; nil when nobody asked, or it was answered before.
+    mutating func take(_ id: RequestID) -> Waiter? {
+        let number = Int(id.rawValue & 0xffff_ffff)
+        guard number < waiters.count, generations[number] == UInt32(truncatingIfNeeded: id.rawValue >> 32),
+            let waiter = waiters[number]
+        else { return nil }
+        waiters[number] = nil
+        generations[number] &+= 1
+        free.append(number)
+        count -= 1
+        return waiter
+    }
+
+    /// Everyone who waits, in the order of their numbers.
+    mutating func takeAll() -> [Waiter] {
+        defer { self = Calls() }
+        return waiters.compactMap { $0 }
+    }
+}
+
+/// Writes that one follower passed on in one call: answered together, when each has its outcome.
+final class ForwardedBatch {
+    /// The connection of the follower that asked, and which one it was.
+    let connection: Int
+    let epoch: UInt32
+    /// The follower's number of the call.
+    let call: UInt64
+    var waiting: Int
+    var results: [Turn.ForwardResult] = []
+
+    init(connection: Int, epoch: UInt32, call: UInt64, count: Int) {
+        self.connection = connection
+        self.epoch = epoch
+        self.call = call
+        waiting = count
+    }
+}

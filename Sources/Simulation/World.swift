@@ -1,0 +1,132 @@
+import Base
+import Consensus
+import DequeModule
+import Replica
+import Storage
+
+/// Everything of one run: members, network, clients, and what will happen next. Confined to whoever runs it.
+final class World {
+    let plan: Plan
+    let configuration: Configuration
+    let sink: ((TraceLine) -> Void)?
+
+    /// Nanoseconds since the start of the run.
+    var now: UInt64 = 0
+    var queue = EventQueue()
+    var members: [SimulatedMember] = []
+    var connections: [Connection] = []
+    var wires: [Wire] = []
+    var letters = Slab<Posted>()
+    var clients: Clients
+    var oracle: Oracle
+    var worldRandom: SplitMix64
+
+    var violation: Violation?
+    var statistics = Statistics()
+    var history = History()
+    var coverage = Coverage()
+    var hash: TraceHash
+    var isCalm = false
+    /// Faults that have begun and not ended, by number in the plan.
+    var active: [Int] = []
+    var flapping: [Int] = []
+    var isFlapDown: [Bool] = []
+    var isOver = false
+
+    init(_ plan: Plan, sink: ((TraceLine) -> Void)?) {
+        self.plan = plan
+        self.sink = sink
+        configuration = Configuration(
+            members: (1...plan.members).map { .init(id: MemberID(UInt64($0)), name: "n\($0)", address: "h:\($0)") })
+        clients = Clients(plan)
+        oracle = Oracle(members: plan.members)
+        worldRandom = SplitMix64(seed: Stream.network.seed(of: plan.seed, 1 << 16))
+        hash = TraceHash(seed: plan.seed)
+        for from in 1...plan.members {
+            for to in 1...plan.members {
+                connections.append(Connection(from: from, to: to))
+                let link = (from - 1) * plan.members + to
+                wires.append(Wire(random: SplitMix64(seed: Stream.network.seed(of: plan.seed, link))))
+            }
+        }
+        for number in 1...plan.members { members.append(SimulatedMember(number: number, seed: plan.seed)) }
+    }
+
+    // MARK: Running
+
+    func run() -> RunResult {
+        for member in members {
+            format(member)
+            queue.add(.start, at: worldRandom.next(below: 20_000_000), member: member.number, incarnation: 0)
+        }
+        for (number, planned) in plan.faults.enumerated() {
+            queue.add(.faultBegins, at: planned.at.nanoseconds, number: number)
+        }
+        queue.add(.arrival, at: 1_000_000)
+        let calm = plan.storm.nanoseconds
+        queue.add(.calm, at: calm)
+        queue.add(.deadline, at: calm + Plan.liveness.nanoseconds)
+        queue.add(.lastOrders, at: calm + plan.calm.nanoseconds - 2_000_000_000)
+        queue.add(.end, at: calm + plan.calm.nanoseconds)
+        while !isOver, violation == nil, let event = queue.next() {
+            now = event.at
+            happen(event)
+        }
+        statistics.virtualTime = Interval(nanoseconds: now)
+        statistics.committed = oracle.committedCount
+        finishHistory()
+        hash.fold(now, 0xffff, oracle.lastDigest)
+        return RunResult(
+            violation: violation, traceHash: hash.value, statistics: statistics, history: history, coverage: coverage)
+    }
+
+    private func happen(_ event: EventQueue.Event) {
+        switch event.kind {
+        case .letter: arrive(Int(event.number))
+        case .turn, .timer, .diskDone, .start: happen(event, to: members[Int(event.member) - 1])
+        case .reconnect: reconnect(Int(event.number))
+        case .keepalive: keepaliveEnds(Int(event.number), epoch: event.incarnation)
+        case .faultBegins: begin(fault: Int(event.number))
+        case .faultEnds: end(fault: Int(event.number))
+        case .flap: flap(fault: Int(event.number))
+        case .arrival: clientArrives()
+        case .request: requestArrives(Int(event.number))
+        case .answer: answerArrives(Int(event.number))
+        case .timeout: clientGivesUp(Int(event.number))
+        case .calm: beginCalm()
+        case .lastOrders: clients.haveStopped = true
+        case .deadline: demandLiveness()
+        case .end: demandAgreement()
+        }
+    }
+
+    private func happen(_ event: EventQueue.Event, to member: SimulatedMember) {
+        guard event.incarnation == member.incarnation else { return }
+        switch event.kind {
+        case .turn:
+            member.isTurnScheduled = false
+            takeTurn(member)
+        case .timer:
+            guard event.at == member.armedFor else { return }
+            member.armedFor = .max
+            takeTurn(member)
+        case .diskDone: diskDone(member, Int(event.number))
+        default: start(member)
+        }
+    }
+
+    // MARK: Telling
+
+    func note(_ member: Int, _ text: @autoclosure () -> String) {
+        guard let sink else { return }
+        sink(TraceLine(at: Instant(nanoseconds: now), member: member, text: text()))
+    }
+
+    /// A law was broken: the run ends with the first.
+    func report(_ checker: String, _ what: @autoclosure () -> String) {
+        guard violation == nil else { return }
+        let found = Violation(checker: checker, what: what(), at: Instant(nanoseconds: now))
+        violation = found
+        note(0, "\(found)")
+    }
+}
