@@ -24,7 +24,7 @@ struct Clients {
     var process: [Int]
     var idle: [Int]
     var nextProcess: Int
-    var random: SplitMix64
+    var dice: SplitMix64
     private var choices: SplitMix64
     /// What the last operations wrote: each value is written once.
     private var lastValue = 0
@@ -42,7 +42,7 @@ struct Clients {
         process = Array(0..<plan.workload.clients)
         idle = Array((0..<plan.workload.clients).reversed())
         nextProcess = plan.workload.clients
-        random = SplitMix64(seed: Stream.clients.seed(of: plan.seed))
+        dice = SplitMix64(seed: Stream.clients.seed(of: plan.seed))
         choices = SplitMix64(seed: Stream.clients.seed(of: plan.seed, 1))
         hot = (0..<workload.hotKeys).map { Bytes(utf8: "h\($0)") }
         cold = (0..<workload.coldKeys).map { Bytes(utf8: "c\($0)") }
@@ -107,14 +107,14 @@ extension World {
     func clientArrives() {
         guard !clients.haveStopped else { return }
         let pause = 1_000_000_000 / UInt64(plan.workload.rate)
-        queue.add(.arrival, at: now + pause / 2 + clients.random.next(below: pause))
-        if clients.random.next(below: 300) == 0 { askForTransfer() }
+        queue.add(.arrival, at: now + pause / 2 + clients.dice.next(below: pause))
+        if clients.dice.next(below: 300) == 0 { askForTransfer() }
         guard !clients.idle.isEmpty else { return }
-        let place = Int(clients.random.next(below: UInt64(clients.idle.count)))
+        let place = Int(clients.dice.next(below: UInt64(clients.idle.count)))
         clients.idle.swapAt(place, clients.idle.count - 1)
         let slot = clients.idle.removeLast()
         let (command, isLocal) = clients.command()
-        let member = 1 + Int(clients.random.next(below: UInt64(plan.members)))
+        let member = 1 + Int(clients.dice.next(below: UInt64(plan.members)))
         let number = history.invoke(
             process: clients.process[slot], command, member: member, isLocal: isLocal, at: Instant(nanoseconds: now))
         statistics.operations += 1
@@ -123,14 +123,14 @@ extension World {
             Clients.Pending(slot: slot, member: member, isWrite: !command.isReadOnly, isLocal: isLocal))
         let patience = plan.workload.patience
         let span = patience.upperBound.nanoseconds - patience.lowerBound.nanoseconds
-        queue.add(.request, at: now + 50_000 + clients.random.next(below: 250_000), number: number)
-        queue.add(.timeout, at: now + patience.lowerBound.nanoseconds + clients.random.next(below: span + 1), number: number)
+        queue.add(.request, at: now + 50_000 + clients.dice.next(below: 250_000), number: number)
+        queue.add(.timeout, at: now + patience.lowerBound.nanoseconds + clients.dice.next(below: span + 1), number: number)
     }
 
     /// An operator wants somebody else to lead (3.10): that is no fault.
     private func askForTransfer() {
-        let member = members[Int(clients.random.next(below: UInt64(plan.members)))]
-        let target = MemberID(1 + clients.random.next(below: UInt64(plan.members)))
+        let member = members[Int(clients.dice.next(below: UInt64(plan.members)))]
+        let target = MemberID(1 + clients.dice.next(below: UInt64(plan.members)))
         guard member.isUp, member.last.role == .leader else { return }
         note(member.number, "is asked to hand over to n\(target.rawValue)")
         member.turn.requests.append(Request(id: member.calls.add(.nobody), body: .transferLeadership(to: target)))
@@ -160,7 +160,7 @@ extension World {
         check(result, to: number, of: member)
         guard clients.pending[number].isOpen else { return }
         clients.pending[number].result = result
-        queue.add(.answer, at: now + 50_000 + clients.random.next(below: 250_000), number: number)
+        queue.add(.answer, at: now + 50_000 + clients.dice.next(below: 250_000), number: number)
     }
 
     /// An acknowledgement is a promise: the entry is on a quorum's disks.

@@ -47,7 +47,7 @@ struct Connection {
 
 /// One direction between two members, as the faults of the network see it.
 struct Wire {
-    var random: SplitMix64
+    var dice: SplitMix64
     /// When the last letter of the stream arrives: none after it comes earlier.
     var lastArrival: UInt64 = 0
     /// Faults that cut it, and those of them that hold back instead.
@@ -113,10 +113,18 @@ extension World {
             isForth: isForth, isStray: false)
         let wire = wire(of: posted)
         if wires[wire].cuts > 0 {
-            if wires[wire].holds > 0, wires[wire].held.count < maxHeldLetters { wires[wire].held.append(posted) }
+            hold(posted, on: wire)
             return trace(letter, on: connection, isForth, "nobody hears it")
         }
         dispatch(posted, on: wire)
+    }
+
+    /// A cut link holds back what is sent, or loses it. Raft must bear that a message is lost and later ones are not; a
+    /// call that writes goes with the stream, which loses nothing as long as the connection stands.
+    private func hold(_ posted: Posted, on wire: Int) {
+        if wires[wire].holds == 0, case .message = posted.letter { return }
+        guard wires[wire].held.count < maxHeldLetters else { return breakConnection(posted.connection) }
+        wires[wire].held.append(posted)
     }
 
     private func wire(of posted: Posted) -> Int {
@@ -127,7 +135,7 @@ extension World {
     }
 
     func dispatch(_ posted: Posted, on wire: Int) {
-        var delay = 150_000 + wires[wire].random.next(below: 400_000)
+        var delay = 150_000 + wires[wire].dice.next(below: 400_000)
         if wires[wire].isTroubled {
             var posted = posted
             if trouble(&posted, on: wire, &delay) {
@@ -143,24 +151,24 @@ extension World {
 
     /// What faults do to a letter; true when it goes its own way, outside of the stream.
     private func trouble(_ posted: inout Posted, on wire: Int, _ delay: inout UInt64) -> Bool {
-        for percent in wires[wire].loss where wires[wire].random.next(below: 100) < UInt64(percent) {
+        for percent in wires[wire].loss where wires[wire].dice.next(below: 100) < UInt64(percent) {
             // A stream does not lose one message and go on; but nothing in Raft may rely on that.
             if case .message = posted.letter {
                 posted.place = .max
                 return false
             }
         }
-        for percent in wires[wire].duplicates where wires[wire].random.next(below: 100) < UInt64(percent) {
+        for percent in wires[wire].duplicates where wires[wire].dice.next(below: 100) < UInt64(percent) {
             if case .message = posted.letter {
                 var copy = posted
                 copy.isStray = true
-                let later = wires[wire].random.next(below: 1_000_000_000)
+                let later = wires[wire].dice.next(below: 1_000_000_000)
                 queue.add(.letter, at: now + delay + later, number: letters.add(copy))
             }
         }
-        for most in wires[wire].delays { delay += wires[wire].random.next(below: most) }
+        for most in wires[wire].delays { delay += wires[wire].dice.next(below: most) }
         guard let most = wires[wire].reorders.last else { return false }
-        delay += wires[wire].random.next(below: most)
+        delay += wires[wire].dice.next(below: most)
         posted.isStray = true
         return true
     }

@@ -45,7 +45,7 @@ final class SimulatedMember {
     var armedFor = UInt64.max
     /// Faults of pausing that are on.
     var pauses = 0
-    var random: SplitMix64
+    var dice: SplitMix64
     var diskRandom: SplitMix64
 
     // The disk
@@ -89,7 +89,7 @@ final class SimulatedMember {
         var clocks = SplitMix64(seed: Stream.clocks.seed(of: seed, number))
         clock = VirtualClock(
             own: clocks.next(below: 1 << 40), wallOffset: 1_700_000_000_000 + Int64(clocks.next(below: 2_000)))
-        random = SplitMix64(seed: Stream.members.seed(of: seed, number))
+        dice = SplitMix64(seed: Stream.members.seed(of: seed, number))
         diskRandom = SplitMix64(seed: Stream.disks.seed(of: seed, number))
     }
 

@@ -17,7 +17,7 @@ extension World {
             checkLeader(glance, member, process)
         }
         for place in member.effects.send.indices { check(member.effects.send[place], of: member) }
-        checkBounds(glance, member)
+        if member.effects.failure == nil { checkBounds(glance, member) }
         hash.fold(
             now, 5 << 8 | member.number,
             glance.term.rawValue << 40 ^ glance.lastIndex.rawValue << 20 ^ glance.commitIndex.rawValue << 4

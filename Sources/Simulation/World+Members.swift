@@ -28,8 +28,7 @@ extension World {
         }
         guard case .member(let recovered) = recovery else { return stayOut(member, "its disk is blank: the others know it under an id that it lost") }
         judge(recovered, of: member)
-        member.incarnation += 1
-        if member.incarnation > 1 { statistics.restarts += 1 }
+        if member.incarnation > 0 { statistics.restarts += 1 }
         hash.fold(now, 1 << 8 | member.number, recovered.lastIndex.rawValue)
         note(member.number, "starts with term \(recovered.hardState.term), log through \(recovered.lastIndex)")
         member.process = SimulatedMember.Process(makeReplica(recovered, member))
@@ -59,7 +58,7 @@ extension World {
             runs: recovered.runs.map { LogShape.Run(first: $0.first, term: $0.term) }, lastIndex: recovered.lastIndex)
         let first = PlacedConfiguration(index: 0, configuration: recovered.bootstrap ?? configuration)
         let restored = RestoredState(
-            identity: member.id, cluster: configuration.clusterID, seed: member.random.next(), now: own,
+            identity: member.id, cluster: configuration.clusterID, seed: member.dice.next(), now: own,
             hardState: recovered.hardState, log: shape, tail: recovered.tail,
             configurations: [first] + recovered.configurations.map {
                 PlacedConfiguration(index: $0.index, configuration: $0.configuration)
@@ -77,6 +76,10 @@ extension World {
         if case .damaged = failure, oracle.mayBeDamaged.contains(member.number) {
             return stayOut(member, "\(failure)")
         }
+        if case .disk = failure, member.exitsWithLoss {
+            note(member.number, "cannot start: \(failure)")
+            return failDisk(member)
+        }
         report("recovery", "n\(member.number) cannot start though nothing damaged its disk: \(failure)")
     }
 
@@ -92,7 +95,7 @@ extension World {
     func wake(_ member: SimulatedMember) {
         guard !member.isTurnScheduled, member.isUp, !member.isPaused else { return }
         member.isTurnScheduled = true
-        let delay = 5_000 + member.random.next() & 0x3_ffff
+        let delay = 5_000 + member.dice.next() & 0x3_ffff
         queue.add(.turn, at: now + delay, member: member.number, incarnation: member.incarnation)
     }
 
@@ -181,7 +184,12 @@ extension World {
             return report("failure", "n\(member.number) stopped though its disk did not fail: \(failure)")
         }
         end(member, resets: true)
-        // After a sync that failed nobody knows what is on the disk; the kernel may have dropped what it could not write.
+        failDisk(member)
+    }
+
+    /// After a sync that failed nobody knows what is on the disk; the kernel may have dropped what it could not write.
+    /// Somebody looks after the disk and starts the member again.
+    private func failDisk(_ member: SimulatedMember) {
         member.disk.crash(.someSectors, &member.diskRandom)
         member.disk.syncsUntilFailure = nil
         member.disk.writesUntilFailure = nil
@@ -208,6 +216,7 @@ extension World {
     /// The process is gone. With `resets` its kernel still speaks, and ends its connections at once.
     private func end(_ member: SimulatedMember, resets: Bool) {
         member.life = .down
+        member.incarnation += 1
         member.process = nil
         member.crashAfterEffects = nil
         member.plannedCrash = nil

@@ -46,7 +46,7 @@ final class World {
             for to in 1...plan.members {
                 connections.append(Connection(from: from, to: to))
                 let link = (from - 1) * plan.members + to
-                wires.append(Wire(random: SplitMix64(seed: Stream.network.seed(of: plan.seed, link))))
+                wires.append(Wire(dice: SplitMix64(seed: Stream.network.seed(of: plan.seed, link))))
             }
         }
         for number in 1...plan.members { members.append(SimulatedMember(number: number, seed: plan.seed)) }

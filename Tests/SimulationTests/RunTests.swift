@@ -4,9 +4,49 @@ import Testing
 
 @Suite("Simulated runs")
 struct RunTests {
-    @Test("A run without faults ends without a violation")
-    func calm() {
-        var simulation = Simulation(Plan(seed: 1, groups: .none, storm: .seconds(5)))
-        #expect(simulation.run().violation == nil)
+    private func run(_ plan: Plan) -> RunResult {
+        var simulation = Simulation(plan)
+        return simulation.run()
+    }
+
+    @Test("Without faults nearly every operation succeeds, and one leader is enough unless it is asked to go")
+    func noFaults() {
+        let result = run(Plan(seed: 1, groups: .none, storm: .seconds(10)))
+        #expect(result.violation == nil)
+        #expect(result.statistics.totalFaults == 0 && result.statistics.restarts == 0)
+        #expect(result.statistics.operations > 500)
+        #expect(result.statistics.succeeded > result.statistics.operations * 95 / 100)
+    }
+
+    @Test("Storms of each group, and of all, break nothing", arguments: [FaultGroups.network, .process, .disk, .all])
+    func storms(groups: FaultGroups) {
+        for seed: UInt64 in 1...4 {
+            let result = run(Plan(seed: seed, groups: groups, storm: .seconds(30)))
+            #expect(result.violation == nil, "seed \(seed)")
+            #expect(result.statistics.totalFaults > 20)
+        }
+    }
+
+    @Test("Clusters of 1, 3 and 7 members live through storms", arguments: [1, 3, 7])
+    func sizes(members: Int) {
+        for seed: UInt64 in 1...4 {
+            let result = run(Plan(seed: seed, members: members, storm: .seconds(30)))
+            #expect(result.violation == nil, "seed \(seed)")
+        }
+    }
+
+    @Test("A seed gives the same run again, and another seed another")
+    func deterministic() {
+        let hashes = [3, 3, 4].map { run(Plan(seed: $0, storm: .seconds(20))).traceHash }
+        #expect(hashes[0] == hashes[1] && hashes[1] != hashes[2])
+    }
+
+    @Test("Whoever listens changes nothing")
+    func watching() {
+        let plan = Plan(seed: 5, storm: .seconds(10))
+        var lines = 0
+        var watched = Simulation(plan, trace: { _ in lines += 1 })
+        #expect(watched.run().traceHash == run(plan).traceHash)
+        #expect(lines > 1_000)
     }
 }
