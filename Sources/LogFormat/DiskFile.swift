@@ -6,9 +6,12 @@ public enum DiskFile: Hashable, Sendable {
     /// Term and vote, in two slots that are overwritten in turn.
     case state
     case stateDraft
-    /// A part of the log. Numbers start at 1 and have no gaps.
+    /// A part of the log. Numbers have no gaps; they start at 1, or later where a snapshot covers what stood before.
     case segment(UInt64)
     case segmentDraft(UInt64)
+    /// The state machine as it was when it had applied the entry of this index.
+    case snapshot(UInt64)
+    case snapshotDraft(UInt64)
 
     public var name: String {
         switch self {
@@ -18,14 +21,16 @@ public enum DiskFile: Hashable, Sendable {
         case .stateDraft: "state.new"
         case .segment(let number): "segment-\(Self.digits(number)).log"
         case .segmentDraft(let number): "segment-\(Self.digits(number)).new"
+        case .snapshot(let index): "snapshot-\(Self.digits(index)).dat"
+        case .snapshotDraft(let index): "snapshot-\(Self.digits(index)).new"
         }
     }
 
     /// Whether the file is only on its way to being one: a crash leaves drafts behind, recovery ignores them.
     public var isDraft: Bool {
         switch self {
-        case .identityDraft, .stateDraft, .segmentDraft: true
-        case .identity, .state, .segment: false
+        case .identityDraft, .stateDraft, .segmentDraft, .snapshotDraft: true
+        case .identity, .state, .segment, .snapshot: false
         }
     }
 
@@ -37,16 +42,15 @@ public enum DiskFile: Hashable, Sendable {
         case "state": self = .state
         case "state.new": self = .stateDraft
         default:
-            let text = name.utf8
-            guard text.count == 28, name.hasPrefix("segment-"),
-                let number = UInt64(name.dropFirst(8).dropLast(4)), number > 0
+            let parts = name.split(separator: "-", maxSplits: 1)
+            guard parts.count == 2, parts[1].utf8.count >= 20, let number = UInt64(parts[1].dropLast(4)), number > 0
             else { return nil }
-            if name.hasSuffix(".log") {
-                self = .segment(number)
-            } else if name.hasSuffix(".new") {
-                self = .segmentDraft(number)
-            } else {
-                return nil
+            switch (parts[0], parts[1].suffix(4)) {
+            case ("segment", ".log"): self = .segment(number)
+            case ("segment", ".new"): self = .segmentDraft(number)
+            case ("snapshot", ".dat"): self = .snapshot(number)
+            case ("snapshot", ".new"): self = .snapshotDraft(number)
+            default: return nil
             }
             guard self.name == name else { return nil }
         }

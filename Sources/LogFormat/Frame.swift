@@ -19,6 +19,9 @@ public struct FrameHeader: Sendable, Equatable {
     /// never written; when it has not, all were, and have changed since.
     public var blankSectors: Int
     public var payloadChecksum: UInt32
+    /// The log holds nothing of what stood before this frame: a snapshot has taken its place, and the frame's first index
+    /// stands right behind it.
+    public var restarts = false
 
     static let envelope = Envelope(magic: "SWfr", size: Format.frameHeaderBytes)
 
@@ -49,6 +52,9 @@ public struct FrameHeader: Sendable, Equatable {
         payloadBytes = Int(bytes.number(44, UInt32.self))
         blankSectors = Int(bytes.number(48, UInt32.self))
         payloadChecksum = bytes.number(52)
+        let flags = bytes.number(56, UInt32.self)
+        guard flags <= 1 else { throw .invalid("a flag that does not exist") }
+        restarts = flags == 1
         guard sequence > 0, firstIndex > 0 else { throw .invalid("a frame counts from 1") }
         guard firstIndex.rawValue <= .max - UInt64(count) else { throw .invalid("indexes run over") }
     }
@@ -62,7 +68,7 @@ public struct FrameHeader: Sendable, Equatable {
         bytes.put(UInt32(payloadBytes), 44)
         bytes.put(UInt32(blankSectors), 48)
         bytes.put(payloadChecksum, 52)
-        bytes.put(0 as UInt32, 56)
+        bytes.put(restarts ? 1 : 0 as UInt32, 56)
         Self.envelope.seal(bytes, member: member)
     }
 }
@@ -81,11 +87,12 @@ public enum Frame {
     /// Precondition: `payloadBytes` is the sum of the entries' sizes, and their indexes follow `firstIndex`.
     public static func encode(
         segment: UInt64, sequence: UInt64, firstIndex: Index, entries: some Collection<Entry>, payloadBytes: Int,
-        member: MemberID
+        member: MemberID, restarts: Bool = false
     ) -> (bytes: Bytes, header: FrameHeader) {
         var header = FrameHeader(
             segment: segment, sequence: sequence, firstIndex: firstIndex, count: entries.count,
             payloadBytes: payloadBytes)
+        header.restarts = restarts
         let extent = header.extent
         let bytes = Bytes(capacity: extent) { buffer in
             let start = buffer.baseAddress!

@@ -26,6 +26,8 @@ extension Replica {
             }
         case .entries(let request, let entries):
             finishRead(request, entries, into: &effects)
+        case .snapshotDurable, .snapshotFailed, .snapshotBytes:
+            preconditionFailure("nobody asked for a snapshot")
         case .full, .spaceReturned:
             // `Storage.isFull` tells; writes are refused by it when they are judged.
             break

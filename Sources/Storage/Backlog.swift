@@ -26,11 +26,16 @@ struct Backlog {
     private var end: UInt64 = 0
     /// The next frame must be written even without entries.
     private var truncates = false
+    /// The next frame says that nothing before it counts any more.
+    private(set) var restarts = false
 
     var isEmpty: Bool { first == nil && hardState == nil && identity == nil && marks.isEmpty }
 
-    mutating func add(token: UInt64, hardState: HardState?, truncateFrom: Index?, entries new: [Entry]) {
+    mutating func add(
+        token: UInt64, hardState: HardState?, truncateFrom: Index?, restartAfter: Index? = nil, entries new: [Entry]
+    ) {
         if let hardState { self.hardState = hardState }
+        if let restartAfter { restart(at: restartAfter.next) }
         if let truncateFrom { truncate(from: truncateFrom) }
         if let entry = new.first, first == nil { first = entry.index }
         for entry in new {
@@ -60,6 +65,16 @@ struct Backlog {
         while let mark = marks.last, mark.place > end { marks.removeLast() }
     }
 
+    /// The log begins anew at `index`: everything that waits is void.
+    mutating func restart(at index: Index) {
+        while !entries.isEmpty { dropLast() }
+        if !truncates { end += 1 }
+        truncates = true
+        restarts = true
+        first = index
+        while let mark = marks.last, mark.place > end { marks.removeLast() }
+    }
+
     private mutating func dropLast() {
         bytes -= Frame.size(of: entries.removeLast())
         end -= 1
@@ -78,6 +93,7 @@ struct Backlog {
         for entry in taken { bytes -= Frame.size(of: entry) }
         written += UInt64(count) + (truncates ? 1 : 0)
         truncates = false
+        restarts = false
         first = entries.first?.index
         return taken
     }

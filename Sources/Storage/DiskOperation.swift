@@ -10,7 +10,8 @@ public struct DiskOperation: Sendable {
         case log
         /// Old entries. May run anywhere, several at a time.
         case read
-        /// Preparing segments ahead of need: slow, patient. Storage never has two of them under way.
+        /// Preparing segments ahead of need, removing old ones, writing snapshots: slow, patient. Storage has one of each
+        /// under way at most.
         case background
     }
 
@@ -31,7 +32,8 @@ public enum DiskStep: Sendable, Equatable {
     /// or changes metadata. A file that is already there is written over in place. When it fails the file is removed
     /// again, so that it does not hold the last space of a full disk.
     case create(DiskFile, size: Int)
-    /// Writes `slices` one after the other, all of them, from `offset` on.
+    /// Writes `slices` one after the other, all of them, from `offset` on. A snapshot's draft grows by what is written
+    /// behind its end; no other file is ever written there.
     case write(DiskFile, offset: Int, slices: [Bytes])
     /// fdatasync. A failure is final: what is on the disk is then unknown, and a second sync would say nothing.
     case sync(DiskFile)

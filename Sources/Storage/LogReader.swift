@@ -1,4 +1,5 @@
 import Base
+import DequeModule
 import LogFormat
 
 /// Reads all segments in order, and judges what is not as it should be: a torn tail, or damage.
@@ -17,13 +18,16 @@ struct LogReader<Image: DirectoryImage> {
     /// The last witnessed frame of the segment that holds the last frame, and the turn of that witness.
     private(set) var witnessed: UInt64 = 0
     private(set) var witnessTurn: UInt64 = 0
+    private(set) var spans = Deque<SegmentSpan>()
 
-    init(_ directory: Image, member: MemberID, segments: [OpenSegment], limits: StorageLimits) {
+    init(
+        _ directory: Image, member: MemberID, segments: [OpenSegment], limits: StorageLimits, mayBeginLater: Bool
+    ) {
         self.directory = directory
         self.member = member
         self.segments = segments
         current = segments[0]
-        scan = LogScan(member: member, limits: limits)
+        scan = LogScan(member: member, limits: limits, mayBeginLater: mayBeginLater)
     }
 
     mutating func read() throws(RecoveryFailure) {
@@ -67,6 +71,7 @@ struct LogReader<Image: DirectoryImage> {
             } catch {
                 throw RecoveryFailure(error, "a frame", in: part.file, at: part.segment.offset)
             }
+            spans.note(found.header)
             if let witness = part.witness, witness.sequence == found.header.sequence,
                 !witness.matches(found.header, at: part.segment.offset) {
                 throw .damaged(Damage(part.file, at: part.segment.offset, "it is not the frame that was witnessed"))

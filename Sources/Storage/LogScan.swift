@@ -8,7 +8,11 @@ struct LogScan {
     let member: MemberID
     let tailBytes: Int
     private(set) var sequence: UInt64 = 0
+    /// The index before the log's first: 0, or where the segments that are left begin, or where the log began anew.
+    private(set) var base: Index = 0
     private(set) var lastIndex: Index = 0
+    /// A snapshot covers what stood before: the first segments may be gone.
+    let mayBeginLater: Bool
     private(set) var lastFrame: Witness?
     private(set) var runs: [Recovered.Run] = []
     private(set) var configurations: [Recovered.PlacedConfiguration] = []
@@ -16,8 +20,9 @@ struct LogScan {
     private(set) var positions: Positions
     private var tailSize = 0
 
-    init(member: MemberID, limits: StorageLimits) {
+    init(member: MemberID, limits: StorageLimits, mayBeginLater: Bool = false) {
         self.member = member
+        self.mayBeginLater = mayBeginLater
         tailBytes = limits.tailBytes
         positions = Positions(limit: limits.maxPositions, spacing: limits.positionSpacing)
     }
@@ -38,14 +43,19 @@ struct LogScan {
 
     /// Takes in the next frame, whose checksums match. What it throws is damage, or a mistake of the writer.
     mutating func add(_ header: FrameHeader, _ frame: Bytes, at offset: Int) throws(RecordFault) {
+        if sequence == 0, mayBeginLater, header.sequence > 1 {
+            sequence = header.sequence - 1
+            begin(at: header.firstIndex)
+        }
         guard header.sequence == sequence + 1 else {
             throw .invalid("frame \(sequence + 1) was expected and frame \(header.sequence) found")
         }
+        let entries = try Frame.entries(header, frame)
+        let supersedes = header.restarts || header.firstIndex <= lastIndex
+        if header.restarts { begin(at: header.firstIndex) }
         guard header.firstIndex <= lastIndex.next else {
             throw .invalid("entry \(lastIndex.next) was expected and entry \(header.firstIndex) found")
         }
-        let entries = try Frame.entries(header, frame)
-        let supersedes = header.firstIndex <= lastIndex
         if supersedes { truncate(from: header.firstIndex) }
         for entry in entries { try add(entry) }
         sequence = header.sequence
@@ -70,6 +80,19 @@ struct LogScan {
         while tailSize > tailBytes, tail.count > 1 { tailSize -= tail.removeFirst().packed.count }
     }
 
+    /// Nothing before counts.
+    private mutating func begin(at index: Index) {
+        truncate(from: 0)
+        base = index.previous
+        lastIndex = base
+    }
+
+    /// The term of an entry of the log; nil for others. O(runs).
+    func term(at index: Index) -> Term? {
+        guard index > base, index <= lastIndex else { return nil }
+        return runs.last { $0.first <= index }?.term
+    }
+
     private mutating func truncate(from index: Index) {
         runs.removeAll { $0.first >= index }
         configurations.removeAll { $0.index >= index }
@@ -77,6 +100,8 @@ struct LogScan {
             tailSize -= last.packed.count
             tail.removeLast()
         }
+        guard index > 0 else { return }
         lastIndex = index.previous
+        base = min(base, lastIndex)
     }
 }

@@ -35,6 +35,10 @@ struct Positions: Sendable {
 
     /// A frame is durable, after all that were noted before. `supersedes`: it starts at an index that others held.
     mutating func note(_ frame: FrameHeader, at offset: Int, supersedes: Bool) {
+        if frame.restarts {
+            points = []
+            cuts = []
+        }
         if supersedes {
             points.removeAll(from: points.partition(at: frame.firstIndex, by: \.index))
             cuts.removeAll(from: cuts.partition(at: frame.firstIndex, by: \.self))
@@ -46,6 +50,14 @@ struct Positions: Sendable {
             if points.count > limit { thinOut() }
         }
         sincePoint += frame.extent
+    }
+
+    /// The segments before this one are gone. Its first frame begins with entry `first`.
+    mutating func forget(before segment: UInt64, first: Index) {
+        points.removeAll { $0.segment < segment }
+        guard first < points.first?.index ?? Index(.max) else { return }
+        points.insert(Point(index: first, segment: UInt32(segment), offset: UInt32(Format.framesStart)), at: 0)
+        cuts.removeAll { $0 <= first }
     }
 
     private mutating func thinOut() {

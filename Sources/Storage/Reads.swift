@@ -42,6 +42,21 @@ struct Reads {
         cursors.removeAll { $0.index >= index }
     }
 
+    /// Entries before `index` are no part of the log any more: who asked for one is answered with none.
+    mutating func void(before index: Index) {
+        for number in waiting.indices where waiting[number].from < index { waiting[number].through = 0 }
+        for number in running.indices where running[number].request.from < index {
+            running[number].request.through = 0
+        }
+        cursors.removeAll { $0.index < index }
+    }
+
+    /// No read that runs, or goes on where it stopped, looks at a segment before this one.
+    var oldestSegment: UInt64 {
+        let places = running.map(\.request.place) + waiting.map(\.place)
+        return min(places.compactMap { $0?.segment }.min() ?? .max, cursors.map(\.segment).min() ?? .max)
+    }
+
     mutating func remember(_ place: Place) {
         cursors.removeAll { $0 == place }
         if cursors.count == Self.maxCursors { cursors.removeLast() }
@@ -72,7 +87,7 @@ extension Storage {
     /// none when `from` is beyond `durableIndex` or was truncated meanwhile.
     public mutating func read(request: UInt64, from: Index, through: Index, maxBytes: Int) {
         precondition(from > 0 && maxBytes > 0, "a read of nothing")
-        var last = min(through, durableIndex)
+        var last = from < firstIndex ? 0 : min(through, durableIndex)
         if let end = positions.walkEnd(from: from) { last = min(last, end) }
         reads.waiting.append(Reads.Request(request: request, from: from, through: last, maxBytes: maxBytes))
     }

@@ -1,5 +1,6 @@
 import Base
 import Consensus
+import DequeModule
 import LogFormat
 
 /// What a data directory holds.
@@ -37,8 +38,15 @@ public struct Recovered: Sendable {
     public internal(set) var hardState: HardState
     /// The shape of the log. Invariant: firsts and terms ascend.
     public internal(set) var runs: [Run]
-    /// Always 1: nothing compacts the log yet.
-    public internal(set) var firstIndex: Index = 1
+    /// The log's first index: 1, or at most one behind what the snapshot covers.
+    public internal(set) var firstIndex: Index
+    /// The term of the entry before it, 0 before the first of all.
+    public internal(set) var baseTerm: Term
+    /// The newest snapshot. Its content is checked by whoever reads it: `Storage.snapshotContent`.
+    public internal(set) var snapshot: SnapshotHeader?
+    /// The log that was found does not go on from the snapshot, and was set aside.
+    var restarts: Bool
+    var spans: Deque<SegmentSpan>
     /// `firstIndex.previous` when the log is empty.
     public internal(set) var lastIndex: Index
     /// Ascending.

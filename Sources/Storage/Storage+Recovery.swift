@@ -49,21 +49,29 @@ struct RecoveryReader<Image: DirectoryImage> {
     func read() throws(RecoveryFailure) -> (Recovered, repairs: [DiskStep])? {
         guard let identity = try readIdentity() else { return nil }
         let (hardState, stateNumber) = try readState(of: identity.member)
-        let segments = try readSegmentHeaders(of: identity.member)
-        var log = LogReader(directory, member: identity.member, segments: segments, limits: limits)
+        let (snapshot, olderSnapshots) = try readSnapshotHeaders(of: identity.member)
+        let segments = try readSegmentHeaders(of: identity.member, mayBeginLater: snapshot != nil)
+        var log = LogReader(
+            directory, member: identity.member, segments: segments, limits: limits, mayBeginLater: snapshot != nil)
         try log.read()
         let scan = log.scan
-        guard scan.lastTerm <= hardState.term else {
+        let start = try LogStart(scan, snapshot)
+        guard max(scan.lastTerm, snapshot?.term ?? 0) <= hardState.term else {
             throw .damaged(Damage(
-                .state, at: 0, "it knows term \(hardState.term), and the log holds an entry of term \(scan.lastTerm)"))
+                .state, at: 0, "it knows term \(hardState.term), and the log or its snapshot holds an entry of "
+                    + "term \(max(scan.lastTerm, snapshot?.term ?? 0))"))
         }
         let recovered = Recovered(
-            identity: identity, bootstrap: try bootstrap(identity), hardState: hardState, runs: scan.runs,
-            lastIndex: scan.lastIndex, configurations: scan.configurations, tail: scan.ownTail, cut: log.cut,
+            identity: identity, bootstrap: try bootstrap(identity), hardState: hardState, runs: start.runs,
+            firstIndex: start.firstIndex, baseTerm: start.baseTerm, snapshot: snapshot, restarts: start.restarts,
+            spans: log.spans, lastIndex: start.lastIndex,
+            configurations: start.restarts ? [] : scan.configurations.filter { $0.index >= start.firstIndex },
+            tail: start.restarts ? [] : scan.ownTail.filter { $0.index >= start.firstIndex }, cut: log.cut,
             segment: log.current, spares: log.spares, sequence: scan.sequence, stateNumber: stateNumber,
             lastFrame: scan.lastFrame, witnessed: log.witnessed, witnessTurn: log.witnessTurn,
             positions: scan.positions)
-        return (recovered, log.repairs + repairs(after: log))
+        let removals = olderSnapshots.map { DiskStep.remove(.snapshot($0.rawValue)) }
+        return (recovered, log.repairs + removals + repairs(after: log))
     }
 
     /// Everything that was found is made durable, and what was on its way is removed.
@@ -99,6 +107,7 @@ struct RecoveryReader<Image: DirectoryImage> {
             guard hardState == HardState(), number == 1 else { return false }
         }
         for (file, size) in files {
+            if case .snapshot = file { return false }
             guard case .segment(let number) = file else { continue }
             var window = LogWindow(directory, file, size: size)
             guard number == 1, try window.firstWritten(from: Format.framesStart) == nil else { return false }
@@ -144,15 +153,16 @@ struct RecoveryReader<Image: DirectoryImage> {
     }
 
     /// The segments of the log, in order, none missing.
-    private func readSegmentHeaders(of member: MemberID) throws(RecoveryFailure) -> [OpenSegment] {
+    private func readSegmentHeaders(of member: MemberID, mayBeginLater: Bool) throws(RecoveryFailure) -> [OpenSegment] {
         var segments: [OpenSegment] = []
         for (file, size) in files {
             guard case .segment(let number) = file else { continue }
             segments.append(OpenSegment(number: number, size: size, offset: Format.framesStart))
         }
         segments.sort { $0.number < $1.number }
-        for (position, segment) in segments.enumerated() where segment.number != UInt64(position + 1) {
-            throw .damaged(Damage(.segment(UInt64(position + 1)), at: 0, "the file is missing, and later ones are there"))
+        let first = mayBeginLater ? segments.first?.number ?? 1 : 1
+        for (position, segment) in segments.enumerated() where segment.number != first + UInt64(position) {
+            throw .damaged(Damage(.segment(first + UInt64(position)), at: 0, "the file is missing, and later ones are there"))
         }
         guard !segments.isEmpty else { throw .damaged(Damage(.segment(1), at: 0, "the file is missing")) }
         for segment in segments {

@@ -17,7 +17,8 @@ extension Storage {
         preparation = .running(id: id)
         return DiskOperation(
             id: id, lane: .background,
-            steps: Self.steps(preparing: segment.number + 1, size: limits.segmentBytes, member: member))
+            steps: stepsToRecycle(as: segment.number + 1)
+                + Self.steps(preparing: segment.number + 1, size: limits.segmentBytes, member: member))
     }
 
     /// A segment gets its name only when all of it is zero, written and synced, and is used only when its name is
@@ -34,6 +35,7 @@ extension Storage {
     }
 
     mutating func preparationEnded(_ result: DiskResult, now: Instant, into events: inout [StorageEvent]) {
+        isRecycling = false
         switch result {
         case .done:
             preparation = .idle

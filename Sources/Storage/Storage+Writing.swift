@@ -75,12 +75,13 @@ extension Storage {
     private mutating func takeFrame(into steps: inout [DiskStep]) -> PlacedFrame? {
         guard let first = backlog.first, let plan = planFrame() else { return nil }
         sequence += 1
+        let restarts = backlog.restarts
         let entries = backlog.take(plan.count)
         let (bytes, header) = Frame.encode(
             segment: segment.number, sequence: sequence, firstIndex: first, entries: entries,
-            payloadBytes: plan.payloadBytes, member: member)
-        let frame = PlacedFrame(header: header, offset: segment.offset, supersedes: first <= lastWritten)
-        precondition(first <= lastWritten.next, "a gap between the frames of the log")
+            payloadBytes: plan.payloadBytes, member: member, restarts: restarts)
+        let frame = PlacedFrame(header: header, offset: segment.offset, supersedes: restarts || first <= lastWritten)
+        precondition(restarts || first <= lastWritten.next, "a gap between the frames of the log")
         precondition(header.extent <= segment.room, "a frame must fit into its segment")
         steps.append(.write(.segment(segment.number), offset: segment.offset, slices: [bytes]))
         steps.append(.sync(.segment(segment.number)))
@@ -145,6 +146,7 @@ extension Storage {
         case .frames(let token, let frame):
             if let frame {
                 positions.note(frame.header, at: frame.offset, supersedes: frame.supersedes)
+                spans.note(frame.header)
                 lastFrame = Witness(frame.header, at: frame.offset)
             }
             quietSince = lastFrame == nil || lastFrame?.sequence == witnessed ? nil : now

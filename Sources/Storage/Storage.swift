@@ -44,6 +44,24 @@ public struct Storage: ~Copyable {
     /// Whether `.full` was the last word about space.
     public internal(set) var isFull = false
 
+    // Snapshots and what goes behind them: Storage+Snapshot.swift, Storage+Compaction.swift
+    /// The newest snapshot on the disk.
+    public internal(set) var snapshot: SnapshotHeader?
+    /// All that have a name, ascending.
+    var snapshots: [Index]
+    var draft: SnapshotDraft?
+    var staleSnapshots: [Index] = []
+    var staleRemoval: UInt64?
+    var snapshotReads = Deque<(request: UInt64, index: Index, offset: Int, count: Int)>()
+    var runningSnapshotReads: [(id: UInt64, request: UInt64)] = []
+    /// The first index of the log.
+    public internal(set) var firstIndex: Index
+    /// What the segments hold, from the oldest to the one with the last frame.
+    var spans: Deque<SegmentSpan>
+    var removal: UInt64?
+    /// The spare that is being prepared was a segment of the log.
+    var isRecycling = false
+
     // Reading: Storage+Reading.swift
     var positions: Positions
     var reads = Reads()
@@ -70,17 +88,32 @@ public struct Storage: ~Copyable {
         quietSince = recovered.lastFrame == nil ? nil : .zero
         spares = Deque(recovered.spares)
         positions = recovered.positions
+        snapshot = recovered.snapshot
+        snapshots = recovered.snapshot.map { [$0.index] } ?? []
+        firstIndex = recovered.firstIndex
+        spans = Deque(recovered.spans)
+        // The files say otherwise still: the next frame tells them, before anything else comes.
+        if recovered.restarts { backlog.restart(at: nextIndex) }
     }
 
-    /// Everything of one turn: term and vote, then the truncation, then the entries. `token` is larger than any before.
+    /// Everything of one turn: term and vote, then the truncation or the restart, then the entries. `token` is larger than
+    /// any before. `restartAfter`: no entry counts any more, the log goes on behind this index.
     ///
     /// Precondition: `entries` continue the log, after the truncation; none has a term above the hard state's (terms
     /// are durable before what depends on them); each is at most `maxEntryBytes` long.
-    public mutating func write(token: UInt64, hardState: HardState?, truncateFrom: Index?, entries: [Entry]) {
+    public mutating func write(
+        token: UInt64, hardState: HardState?, truncateFrom: Index?, restartAfter: Index? = nil, entries: [Entry]
+    ) {
         accept(token)
         if let hardState {
             precondition(hardState.term >= self.hardState.term, "a term went backwards")
             self.hardState = hardState
+        }
+        if let restartAfter {
+            precondition(restartAfter <= snapshot?.index ?? 0 && truncateFrom == nil, "no snapshot for the log to follow")
+            nextIndex = restartAfter.next
+            firstIndex = nextIndex
+            reads.void(before: .init(.max))
         }
         if let truncateFrom {
             precondition(truncateFrom > 0 && truncateFrom <= nextIndex, "a truncation beyond the end of the log")
@@ -94,7 +127,8 @@ public struct Storage: ~Copyable {
             precondition(last.term <= hardStateTerm, "an entry of a term that is not durable")
             nextIndex = last.index.next
         }
-        backlog.add(token: token, hardState: hardState, truncateFrom: truncateFrom, entries: entries)
+        backlog.add(
+            token: token, hardState: hardState, truncateFrom: truncateFrom, restartAfter: restartAfter, entries: entries)
     }
 
     private var hardStateTerm: Term { hardState.term }
@@ -116,6 +150,8 @@ public struct Storage: ~Copyable {
         guard !failed else { return }
         if logJob == nil, let operation = startLogJob() { operations.append(operation) }
         if let operation = startPreparation() { operations.append(operation) }
+        if let operation = startRemoval() { operations.append(operation) }
+        startSnapshotJobs(into: &operations)
         startReads(into: &operations)
     }
 
@@ -129,6 +165,11 @@ public struct Storage: ~Copyable {
             logJobEnded(job, result, now: now, into: &events)
         } else if case .running(id) = preparation {
             preparationEnded(result, now: now, into: &events)
+        } else if removal == id {
+            removal = nil
+            if case .failed(let error) = result { fail(.disk(error), into: &events) }
+        } else if snapshotJobEnded(id, result, into: &events) {
+            return
         } else {
             readEnded(id, result, into: &events)
         }

@@ -9,6 +9,12 @@ public enum StorageEvent: Sendable {
     /// than asked for when `maxBytes` or the end of a stretch of the log was reached: ask again for the rest. Empty
     /// when the log was truncated at or before the first of them meanwhile.
     case entries(request: UInt64, [Entry])
+    /// A snapshot is on the disk under its name: what it covers may go, and a start goes by it.
+    case snapshotDurable(index: Index)
+    /// There was no space for a snapshot. What was written of it goes.
+    case snapshotFailed(index: Index, DiskError)
+    /// The answer to `Storage.readSnapshot`; nil when there is no such snapshot any more.
+    case snapshotBytes(request: UInt64, Bytes?)
     /// No space for another segment: take no more commands. What was handed over already is still written as far as
     /// it fits, and there is room for term, vote, a leader's first entry and a configuration.
     case full(DiskError)

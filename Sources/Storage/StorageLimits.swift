@@ -19,6 +19,9 @@ public struct StorageLimits: Sendable {
     public var readBytes = 256 << 10
     /// Reads under way at the same time; more wait.
     public var maxReads = 4
+    /// Bytes of a snapshot that are written in one operation, and after how many of them a sync is due.
+    public var snapshotWriteBytes = 1 << 20
+    public var snapshotSyncBytes = 8 << 20
     /// How long a full disk is left alone before the next try.
     public var spaceRetry = Interval.seconds(1)
     /// How long the log must be quiet before its last frame is witnessed.

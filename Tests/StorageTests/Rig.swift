@@ -10,6 +10,7 @@ struct Turn {
     var token: UInt64
     var hardState: HardState?
     var truncateFrom: Index?
+    var restartAfter: Index?
     var entries: [Entry] = []
 }
 
@@ -99,7 +100,38 @@ final class Rig {
 
     func write(_ turn: Turn) {
         storage.write(
-            token: turn.token, hardState: turn.hardState, truncateFrom: turn.truncateFrom, entries: turn.entries)
+            token: turn.token, hardState: turn.hardState, truncateFrom: turn.truncateFrom,
+            restartAfter: turn.restartAfter, entries: turn.entries)
+    }
+
+    // MARK: Snapshots
+
+    var firstIndex: Index { storage.firstIndex }
+    var snapshot: SnapshotHeader? { storage.snapshot }
+    var isWritingSnapshot: Bool { storage.isWritingSnapshot }
+
+    func beginSnapshot(_ index: Index, term: Term, chunks: [Bytes]) {
+        storage.beginSnapshot(index: index, term: term)
+        for chunk in chunks { storage.appendToSnapshot(chunk) }
+        storage.finishSnapshot()
+    }
+
+    func abandonSnapshot() { storage.abandonSnapshot() }
+    func compact(_ index: Index) { storage.compact(through: index) }
+    func removeSnapshots(except kept: [Index] = []) { storage.removeSnapshots(except: kept) }
+    func readSnapshot(_ request: UInt64, _ index: Index, offset: Int, count: Int) {
+        storage.readSnapshot(request: request, index: index, offset: offset, count: count)
+    }
+
+    /// What the newest snapshot on the disk holds.
+    func content(of snapshot: SnapshotHeader) throws -> [UInt8] {
+        var content: [UInt8] = []
+        try Storage.content(of: snapshot, from: disk, pieceBytes: 700) { content += $0.array }
+        return content
+    }
+
+    var segments: [UInt64] {
+        disk.names.keys.compactMap { if case .segment(let number) = $0 { number } else { nil } }.sorted()
     }
 
     func write(token: UInt64, identity: Identity) { storage.write(token: token, identity: identity) }
@@ -183,11 +215,11 @@ final class Rig {
     }
 
     /// All of the log, through reads of at most `maxBytes`.
-    func readAll(maxBytes: Int = 700) -> [Entry] {
+    func readAll(from first: Index = 1, maxBytes: Int = 700) -> [Entry] {
         var all: [Entry] = []
-        while Index(UInt64(all.count)) < durableIndex {
+        while first.advanced(by: all.count) <= durableIndex {
             let request = UInt64(answers.count + 1)
-            read(request, UInt64(all.count + 1)...UInt64.max, maxBytes: maxBytes)
+            read(request, first.advanced(by: all.count).rawValue...UInt64.max, maxBytes: maxBytes)
             settle(only: .read)
             guard let answer = answers[request], !answer.isEmpty else { break }
             all += answer

@@ -68,6 +68,13 @@ package final class VirtualDisk: DirectoryImage {
         case .write(let file, var offset, let slices):
             let target = try open(file)
             for slice in slices {
+                if case .snapshotDraft = file, offset + slice.count > target.current.count {
+                    guard used + slice.count <= capacity else {
+                        throw DiskError(call: "pwrite", file: file, code: 28, message: "No space", isFull: true)
+                    }
+                    let more = offset + slice.count - target.current.count
+                    target.current += [UInt8](repeating: 0, count: more)
+                }
                 precondition(offset + slice.count <= target.current.count, "a write beyond preallocated space")
                 target.current.replaceSubrange(offset..<offset + slice.count, with: slice.array)
                 if !slice.isEmpty { target.unsynced.append(offset..<offset + slice.count) }

@@ -1,0 +1,30 @@
+import Base
+import DequeModule
+import LogFormat
+
+/// What the frames of one segment hold: by it is judged whether the segment may go.
+struct SegmentSpan: Sendable, Equatable {
+    var number: UInt64
+    /// The first index of its first frame.
+    var first: Index
+    /// The last index of any of its frames, superseded or not.
+    var last: Index
+
+    init(_ frame: FrameHeader) {
+        number = frame.segment
+        first = frame.firstIndex
+        last = frame.lastIndex
+    }
+}
+
+extension Deque<SegmentSpan> {
+    /// A frame was written, or found, in the last segment or in the one after it.
+    mutating func note(_ frame: FrameHeader) {
+        let span = SegmentSpan(frame)
+        if let current = last, current.number == span.number {
+            self[count - 1].last = Swift.max(current.last, span.last)
+        } else {
+            append(span)
+        }
+    }
+}

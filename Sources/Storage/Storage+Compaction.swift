@@ -1,0 +1,55 @@
+import Base
+import DequeModule
+import LogFormat
+
+/// The log behind a snapshot goes (dissertation 5.1): whole segments, the oldest first, so that the numbers of those that
+/// are left never have a gap. The segment with the last frame stays: with it the count of the frames would be lost.
+extension Storage {
+    /// The log begins behind `index` from here on, which a durable snapshot covers. Its segments go when nothing reads
+    /// them any more; until then a start may find more than this.
+    public mutating func compact(through index: Index) {
+        precondition(index <= snapshot?.index ?? 0, "the log is cut before a snapshot covers it")
+        guard index >= firstIndex else { return }
+        firstIndex = index.next
+        reads.void(before: firstIndex)
+    }
+
+    /// How many bytes the segments take that still hold something, as far as whole segments go.
+    public var logBytes: Int { spans.count * limits.segmentBytes }
+
+    /// The number of segments, counted from the oldest, that hold nothing any more and are not being read.
+    private var countOfRemovable: Int {
+        guard let lastFrame else { return 0 }
+        let oldest = reads.oldestSegment
+        return spans.prefix { $0.number < lastFrame.segment && $0.last < firstIndex && $0.number < oldest }.count
+    }
+
+    /// Removes segments that are not needed as spares.
+    mutating func startRemoval() -> DiskOperation? {
+        guard removal == nil, !isRecycling else { return nil }
+        // One is left for the next spare, which is then made of it.
+        let count = min(countOfRemovable - 1, 8)
+        guard count > 0 else { return nil }
+        var steps: [DiskStep] = []
+        for span in spans.prefix(count) { steps += [.remove(.segment(span.number)), .syncDirectory] }
+        forgetSegments(count)
+        let id = newID()
+        removal = id
+        return DiskOperation(id: id, lane: .background, steps: steps)
+    }
+
+    /// What makes the oldest segment a draft, if it may go: its space, written and synced long ago, becomes the next spare's.
+    mutating func stepsToRecycle(as number: UInt64) -> [DiskStep] {
+        guard removal == nil, countOfRemovable > 0 else { return [] }
+        let old = spans[0].number
+        forgetSegments(1)
+        isRecycling = true
+        return [.rename(.segment(old), to: .segmentDraft(number)), .syncDirectory]
+    }
+
+    private mutating func forgetSegments(_ count: Int) {
+        spans.removeFirst(count)
+        guard let first = spans.first else { preconditionFailure("the segment with the last frame stays") }
+        positions.forget(before: first.number, first: first.first)
+    }
+}
