@@ -31,11 +31,11 @@ extension Replica {
         var bytes = 0
         var count = 0
         for waiting in gathered {
-            let (data, version) = waiting.request.body.write
-            guard count == 0 || bytes + data.count <= limits.proposeBytesPerTurn else { break }
-            bytes += data.count
+            let proposal = waiting.request.body.proposal
+            guard count == 0 || bytes + proposal.data.count <= limits.proposeBytesPerTurn else { break }
+            bytes += proposal.data.count
             count += 1
-            input.proposals.append(Proposal(version: version, data: data))
+            input.proposals.append(proposal)
         }
         return count
     }

@@ -29,8 +29,8 @@ extension Replica {
 
     mutating func dispatch(_ request: Request, expiry: Instant, into effects: inout ReplicaEffects) {
         switch request.body {
-        case .write(let data, let version), .forwardedWrite(let data, let version):
-            dispatchWrite(request, data, version, expiry, into: &effects)
+        case .propose(let proposal, _):
+            dispatchWrite(request, proposal, expiry, into: &effects)
         case .read(_, .local), .freeze(.local):
             answerRead(request, into: &effects)
         case .read(_, .linearizable), .freeze(.linearizable):
@@ -47,20 +47,23 @@ extension Replica {
     }
 
     private mutating func dispatchWrite(
-        _ request: Request, _ data: Bytes, _ version: UInt64, _ expiry: Instant, into effects: inout ReplicaEffects
+        _ request: Request, _ proposal: Proposal, _ expiry: Instant, into effects: inout ReplicaEffects
     ) {
         if raft.role == .leader {
-            if let failure = judge(data, version) {
-                answer(request.id, size: data.count, .failed(failure), into: &effects)
+            if let failure = judge(proposal) {
+                answer(request.id, size: request.body.size, .failed(failure), into: &effects)
             } else {
                 gathered.append(HeldRequest(request: request, expiry: expiry))
             }
         } else if request.body.isForwarded {
-            answer(request.id, size: data.count, .failed(.notLeader), into: &effects)
+            answer(request.id, size: request.body.size, .failed(.notLeader), into: &effects)
         } else if let leader = raft.leader, leader != id {
             forwarded[request.id] = HeldRequest(request: request, expiry: expiry)
             effects.forwards.append(
-                .init(id: request.id, to: leader, deadline: request.deadline, version: version, data: data))
+                .init(
+                    id: request.id, to: leader, deadline: request.deadline, kind: proposal.kind,
+                    session: proposal.sessionID, sequence: proposal.sequence, version: proposal.version,
+                    data: proposal.data))
         } else {
             hold(request, until: expiry)
         }
@@ -68,12 +71,25 @@ extension Replica {
 
     /// What a leader refuses to propose. Its limits are judged here and nowhere else: once in the log, an entry is
     /// applied whatever this process was started with (pitfall: replicas that diverge by their flags).
-    private func judge(_ data: Bytes, _ version: UInt64) -> Failure? {
+    private func judge(_ proposal: Proposal) -> Failure? {
         if storage.isFull { return .diskFull }
-        guard data.count + Entry.headroom <= storage.maxEntryBytes else { return .tooLarge }
+        guard proposal.data.count + Entry.headroom <= storage.maxEntryBytes else { return .tooLarge }
         do {
-            let command = try Command(decoding: data, version: version)
-            return keyspace.refusal(for: command, limits: limits.keyspace).map { Failure($0) }
+            switch proposal.kind {
+            case .command:
+                guard proposal.sessionID == 0 || proposal.sequence > 0 else {
+                    return Failure(.invalidArgument, "a session's sequences begin at 1", notApplied: true)
+                }
+                let command = try Command(decoding: proposal.data, version: proposal.version)
+                return keyspace.refusal(for: command, limits: limits.keyspace).map { Failure($0) }
+            case .openSession:
+                _ = try SessionLimits(decoding: proposal.data, version: proposal.version)
+                return nil
+            case .closeSession:
+                return nil
+            default:
+                return Failure(.invalidArgument, "nobody may ask for an entry of this kind", notApplied: true)
+            }
         } catch {
             return Failure(.invalidArgument, "the command cannot be read: \(error)", notApplied: true)
         }
@@ -133,20 +149,20 @@ extension Request.Body {
     /// What the request counts in bytes against `ReplicaLimits.maxRequestBytes`.
     var size: Int {
         switch self {
-        case .write(let data, _), .forwardedWrite(let data, _): data.count
+        case .propose(let proposal, _): proposal.data.count
         case .read, .freeze, .log, .transferLeadership: 0
         }
     }
 
-    /// The command of a write, encoded.
-    var write: (data: Bytes, version: UInt64) {
+    /// What is to be proposed.
+    var proposal: Proposal {
         switch self {
-        case .write(let data, let version), .forwardedWrite(let data, let version): (data, version)
+        case .propose(let proposal, _): proposal
         case .read, .freeze, .log, .transferLeadership: preconditionFailure("only writes are gathered")
         }
     }
 
     var isForwarded: Bool {
-        if case .forwardedWrite = self { true } else { false }
+        if case .propose(_, isForwarded: true) = self { true } else { false }
     }
 }

@@ -26,10 +26,9 @@ public struct Request: Sendable {
     public var body: Body
 
     public enum Body: Sendable {
-        /// A client's write: `data` is its command's encoding, made once, with `Entry.headroom`.
-        case write(Bytes, version: UInt64)
-        /// A write that a follower passed on. Never passed on again.
-        case forwardedWrite(Bytes, version: UInt64)
+        /// Something for the log: a client's command, with its session or without; a session to be opened or closed. Its
+        /// data is encoded once, with `Entry.headroom`. What a follower passed on is never passed on again.
+        case propose(Proposal, isForwarded: Bool)
         /// A command that only reads, answered with its outcome.
         case read(Command, Freshness)
         /// A read too long for one answer: answered with a frozen keyspace.
@@ -44,6 +43,37 @@ public struct Request: Sendable {
         self.id = id
         self.deadline = deadline
         self.body = body
+    }
+}
+
+extension Request.Body {
+    /// A client's write: `data` is its command's encoding. With a session it is applied once however often it is sent,
+    /// and each time gets the first answer (dissertation 6.3).
+    public static func write(
+        _ data: Bytes, version: UInt64, session: UInt64 = 0, sequence: UInt64 = 0
+    ) -> Request.Body {
+        .propose(Proposal(sessionID: session, sequence: sequence, version: version, data: data), isForwarded: false)
+    }
+
+    /// A write that a follower passed on.
+    public static func forwardedWrite(
+        _ data: Bytes, version: UInt64, session: UInt64 = 0, sequence: UInt64 = 0
+    ) -> Request.Body {
+        .propose(Proposal(sessionID: session, sequence: sequence, version: version, data: data), isForwarded: true)
+    }
+
+    /// Answered with an outcome whose result is `session`, its id. The limits go into the log, and are all that counts there.
+    public static func openSession(_ limits: SessionLimits = SessionLimits()) -> Request.Body {
+        .propose(
+            Proposal(kind: .openSession, version: SessionLimits.version, data: limits.encode()), isForwarded: false)
+    }
+
+    /// Answered with an outcome without a result, also when there is no such session.
+    public static func closeSession(_ session: UInt64) -> Request.Body {
+        let data = Bytes()
+        return .propose(
+            Proposal(kind: .closeSession, sessionID: session, version: SessionLimits.version, data: data),
+            isForwarded: false)
     }
 }
 
@@ -88,6 +118,15 @@ public struct Failure: Error, Sendable, Equatable {
         self.code = code
         self.message = message
         self.notApplied = notApplied
+    }
+
+    /// A command that failed when it was applied. Where its session is over, an earlier attempt may have been applied.
+    public init(_ failure: OperationFailure, inTransaction: Bool) {
+        self.init(failure.refusal(inTransaction: inTransaction))
+        switch failure.reason {
+        case .sessionExpired, .sequenceForgotten, .answerForgotten: notApplied = false
+        case .wrongKind, .valueTooLarge, .resultTooLarge: break
+        }
     }
 
     public init(_ refusal: Refusal) {

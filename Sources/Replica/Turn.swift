@@ -66,8 +66,20 @@ public struct ReplicaEffects: Sendable {
         public var id: RequestID
         public var to: MemberID
         public var deadline: Instant
+        /// A command, or a session to be opened or closed.
+        public var kind: Entry.Kind
+        /// 0 without a session.
+        public var session: UInt64
+        public var sequence: UInt64
         public var version: UInt64
         public var data: Bytes
+
+        /// What the leader is asked.
+        public var body: Request.Body {
+            .propose(
+                Proposal(kind: kind, sessionID: session, sequence: sequence, version: version, data: data),
+                isForwarded: true)
+        }
     }
 
     public init() {}

@@ -97,7 +97,7 @@ extension Member {
             case .single(let result): call.reply(codec.encode(result, revision: outcome.revision))
             case .transaction(let results): call.reply(codec.encodeTransact(results, revision: outcome.revision))
             case .failed(let failure):
-                call.fail(Failure(failure.refusal(inTransaction: call.method == .transact)))
+                call.fail(Failure(failure, inTransaction: call.method == .transact))
             case .none, .session: preconditionFailure("a write that somebody waits for is applied with its result")
             }
         case .failed(let failure):

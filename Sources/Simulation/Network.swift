@@ -298,7 +298,7 @@ extension World {
             // Its deadline travels as what is left of it.
             let deadline = forward.deadline == .never ? Instant.never : own + .milliseconds(1_000)
             leader.turn.requests.append(
-                Request(id: id, deadline: deadline, body: .forwardedWrite(forward.data, version: forward.version)))
+                Request(id: id, deadline: deadline, body: forward.body))
         }
     }
 

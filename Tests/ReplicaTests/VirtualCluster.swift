@@ -94,7 +94,7 @@ final class VirtualCluster {
         let leader = Int(forward.to.rawValue)
         forwarded[id] = (member.number, forward.id, leader)
         post(to: leader, from: member.number) {
-            $0.ask(Request(id: id, deadline: .never, body: .forwardedWrite(forward.data, version: forward.version)))
+            $0.ask(Request(id: id, deadline: .never, body: forward.body))
         }
     }
 
