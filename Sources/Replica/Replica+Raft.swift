@@ -20,6 +20,7 @@ extension Replica {
         for load in raftEffects.loads { self.load(load) }
         if raftEffects.roleChanged != nil, raft.role != .leader { loseLeadership(into: &effects) }
         settleTransfer(into: &effects)
+        settleChange(into: &effects)
         effects.events.append(contentsOf: raftEffects.events)
         raftEffects.removeAll()
     }

@@ -51,7 +51,7 @@ extension Replica {
             }
         case .freeze:
             answer(request.id, size: 0, .frozen(keyspace.frozen()), into: &effects)
-        case .propose, .log, .transferLeadership:
+        case .propose, .log, .changeMembers, .transferLeadership:
             preconditionFailure("only reads are gathered into rounds")
         }
     }

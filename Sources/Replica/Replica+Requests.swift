@@ -41,6 +41,8 @@ extension Replica {
             }
         case .log(let from, let maxBytes):
             readLog(request.id, from: from, maxBytes: maxBytes, into: &effects)
+        case .changeMembers(let change):
+            beginChange(request, change, into: &effects)
         case .transferLeadership(let target):
             beginTransfer(request.id, to: target, into: &effects)
         }
@@ -150,7 +152,7 @@ extension Request.Body {
     var size: Int {
         switch self {
         case .propose(let proposal, _): proposal.data.count
-        case .read, .freeze, .log, .transferLeadership: 0
+        case .read, .freeze, .log, .changeMembers, .transferLeadership: 0
         }
     }
 
@@ -158,7 +160,7 @@ extension Request.Body {
     var proposal: Proposal {
         switch self {
         case .propose(let proposal, _): proposal
-        case .read, .freeze, .log, .transferLeadership: preconditionFailure("only writes are gathered")
+        case .read, .freeze, .log, .changeMembers, .transferLeadership: preconditionFailure("only writes are gathered")
         }
     }
 

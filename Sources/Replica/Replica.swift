@@ -58,6 +58,7 @@ public struct Replica: ~Copyable {
     var isLoadingToApply = false
 
     var transfer: PendingTransfer?
+    var pendingChange: PendingChange?
 
     /// What the last step did, for those who check every step: the simulator. Nil for everyone else.
     package var record: StepRecord?
@@ -144,6 +145,7 @@ public struct Replica: ~Copyable {
         var next = min(raft.deadline, storage.deadline)
         if let first = held.first { next = min(next, raft.leader == nil ? first.expiry : max(redispatchAt, now)) }
         if let transfer { next = min(next, transfer.expiry) }
+        if let pendingChange { next = min(next, pendingChange.expiry) }
         return next
     }
 
@@ -169,4 +171,6 @@ public struct Replica: ~Copyable {
     public var revision: UInt64 { keyspace.revision }
     public var appliedIndex: Index { keyspace.appliedIndex }
     public var isDiskFull: Bool { storage.isFull }
+    /// Whether a committed configuration has taken this member out.
+    public var isRemoved: Bool { raft.isRemoved }
 }

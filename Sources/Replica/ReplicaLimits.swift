@@ -19,6 +19,8 @@ public struct ReplicaLimits: Sendable {
     public var proposeBytesPerTurn = 4 << 20
     /// How long a transfer of leadership may take.
     public var transferTimeout = Interval.seconds(2)
+    /// How long a change of members may take, a newcomer's catching up included, when the caller names no time.
+    public var membershipTimeout = Interval.seconds(600)
     /// What this member accepts when it leads.
     public var keyspace = Limits()
 

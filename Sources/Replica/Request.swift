@@ -35,6 +35,9 @@ public struct Request: Sendable {
         case freeze(Freshness)
         /// Entries of this member's own log, from its disk.
         case log(from: Index, maxBytes: Int)
+        /// Change who the members are (dissertation 4.1). Answered by a leader alone, with the configuration, once the change is
+        /// committed; for a newcomer that is to vote, once it does.
+        case changeMembers(MemberChange)
         /// Hand leadership to this member, or to whoever is best (dissertation 3.10).
         case transferLeadership(to: MemberID?)
     }
@@ -77,6 +80,17 @@ extension Request.Body {
     }
 }
 
+/// A step from one configuration to the next.
+public enum MemberChange: Sendable, Equatable {
+    /// A newcomer, which votes as soon as it has caught up unless it is to stay a learner; or a member that has another
+    /// address now.
+    case add(Configuration.Member)
+    case remove(name: String)
+    /// Makes a voter of a learner, once it has caught up, or the other way round.
+    case setVoting(Bool, name: String)
+    case setPriority(UInt8, name: String)
+}
+
 /// What became of a request.
 public struct Answer: Sendable {
     public var id: RequestID
@@ -88,6 +102,7 @@ public struct Answer: Sendable {
         /// Consecutive entries; empty at the end of the log. `commitIndex` as the member knew it.
         case log([Entry], commitIndex: Index)
         case leadershipTransferred
+        case members(Configuration)
         case failed(Failure)
     }
 

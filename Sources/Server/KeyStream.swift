@@ -34,7 +34,7 @@ final class KeyStream {
             sendSlice()
         case .failed(let failure):
             call.fail(failure)
-        case .outcome, .log, .leadershipTransferred:
+        case .outcome, .log, .leadershipTransferred, .members:
             preconditionFailure("a scan got the answer to another kind of request")
         }
     }

@@ -58,7 +58,7 @@ final class LogStream: @unchecked Sendable {
             readSlice()
         case .failed(let failure):
             call.fail(failure)
-        case .outcome, .frozen, .leadershipTransferred:
+        case .outcome, .frozen, .leadershipTransferred, .members:
             preconditionFailure("a reader of the log got the answer to another kind of request")
         }
     }

@@ -99,7 +99,7 @@ extension Member {
         case .failed(let failure) where failure.code == .deadlineExceeded:
             call.reply(codec.encode(changeResponse(.timeout)))
         case .failed(let failure): call.fail(failure)
-        case .outcome, .frozen, .log: preconditionFailure("a transfer got the answer to another kind of request")
+        case .outcome, .frozen, .log, .members: preconditionFailure("a transfer got the answer to another kind of request")
         }
     }
 

@@ -102,7 +102,7 @@ extension Member {
             }
         case .failed(let failure):
             call.fail(failure)
-        case .frozen, .log, .leadershipTransferred:
+        case .frozen, .log, .leadershipTransferred, .members:
             preconditionFailure("a call got the answer to another kind of request")
         }
     }

@@ -138,7 +138,7 @@ extension Member {
         switch result {
         case .outcome(let outcome): batch.outcomes.append((proposal, .success(outcome)))
         case .failed(let failure): batch.outcomes.append((proposal, .failure(failure)))
-        case .frozen, .log, .leadershipTransferred:
+        case .frozen, .log, .leadershipTransferred, .members:
             preconditionFailure("a write got the answer to another kind of request")
         }
         batch.waiting -= 1

@@ -22,11 +22,13 @@ final class VirtualCluster {
     private var forwarded: [RequestID: (from: Int, id: RequestID, leader: Int)] = [:]
     private(set) var sent: [Message] = []
 
-    init(_ size: Int, seed: UInt64 = 1) {
+    init(_ size: Int, newcomers: Int = 0, seed: UInt64 = 1) {
         random = SplitMix64(seed: seed)
         let configuration = Configuration(
             members: (1...size).map { .init(id: MemberID(UInt64($0)), name: "n\($0)", address: "h:\($0)") })
-        members = (1...size).map { VirtualMember(number: $0, configuration: configuration, now: now) }
+        members = (1...size + newcomers).map {
+            VirtualMember(number: $0, configuration: configuration, isNewcomer: $0 > size, now: now)
+        }
     }
 
     subscript(number: Int) -> VirtualMember { members[number - 1] }
@@ -180,6 +182,7 @@ final class VirtualCluster {
 
 extension Answer.Result {
     var outcome: Outcome? { if case .outcome(let outcome) = self { outcome } else { nil } }
+    var members: Configuration? { if case .members(let configuration) = self { configuration } else { nil } }
     var failure: Failure? { if case .failed(let failure) = self { failure } else { nil } }
     /// What a Get found.
     var value: Value? {

@@ -10,6 +10,8 @@ import VirtualDisk
 /// answered stays in `answers`.
 final class VirtualMember {
     let number: Int
+    /// It knows no configuration until a leader tells it one.
+    let isNewcomer: Bool
     let id: MemberID
     let disk = VirtualDisk()
     let configuration: Configuration
@@ -42,8 +44,9 @@ final class VirtualMember {
         return limits
     }()
 
-    init(number: Int, configuration: Configuration, now: Instant) {
+    init(number: Int, configuration: Configuration, isNewcomer: Bool = false, now: Instant) {
         self.number = number
+        self.isNewcomer = isNewcomer
         self.configuration = configuration
         id = MemberID(UInt64(number))
         let identity = Identity(
@@ -63,7 +66,8 @@ final class VirtualMember {
         let restored = RestoredState(
             identity: id, cluster: configuration.clusterID, seed: UInt64(number) &* 1000 &+ starts, now: now,
             hardState: recovered.hardState, log: shape, tail: recovered.tail,
-            configurations: [PlacedConfiguration(index: 0, configuration: configuration)])
+            configurations: [PlacedConfiguration(index: 0, configuration: isNewcomer ? Configuration(members: []) : configuration)]
+                + recovered.configurations.map { PlacedConfiguration(index: $0.index, configuration: $0.configuration) })
         var parameters = Parameters()
         parameters.tailBytes = 4 << 10
         replica = ReplicaBox(
