@@ -38,6 +38,10 @@ extension Raft {
         if role == .leader { adjustPeers() }
     }
 
+    /// The configuration that held when the entry at `index`, which is committed, was the last; nil when it is not known
+    /// any more.
+    public func configuration(asOf index: Index) -> PlacedConfiguration? { configurations.last { $0.index <= index } }
+
     /// "A server must fall back to a previous configuration if its log is truncated" (4.1).
     mutating func rollBackConfigurations(from index: Index, into effects: inout Effects) {
         guard configurationIndex >= index else { return }

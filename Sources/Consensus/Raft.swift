@@ -133,6 +133,8 @@ public struct Raft: ~Copyable {
     public var term: Term { hardState.term }
     public var lastIndex: Index { log.lastIndex }
     public var durableIndex: Index { durability.durableIndex }
+    /// Whether a crash would find this member in its present term.
+    public var isTermDurable: Bool { !hardStateChanged && durability.hardStateIsDurable }
 
     /// The newest configuration of the log, committed or not: "a server always uses the latest configuration in its
     /// log" (4.1).

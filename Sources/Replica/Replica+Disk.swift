@@ -26,8 +26,12 @@ extension Replica {
             }
         case .entries(let request, let entries):
             finishRead(request, entries, into: &effects)
-        case .snapshotDurable, .snapshotFailed, .snapshotBytes:
-            preconditionFailure("nobody asked for a snapshot")
+        case .snapshotDurable(let index):
+            snapshotIsDurable(index, into: &effects)
+        case .snapshotFailed(let index, _):
+            snapshotFailed(index, into: &effects)
+        case .snapshotBytes(let request, let bytes):
+            effects.snapshotPieces.append(SnapshotPiece(id: request, bytes: bytes))
         case .full, .spaceReturned:
             // `Storage.isFull` tells; writes are refused by it when they are judged.
             break

@@ -18,6 +18,11 @@ extension Replica {
         settleProposals(proposing, into: &effects)
         settleRounds(into: &effects)
         for load in raftEffects.loads { self.load(load) }
+        sendSnapshots(into: &effects)
+        if let index = raftEffects.compacted {
+            storage.compact(through: index)
+            firstIndex = storage.firstIndex
+        }
         if raftEffects.roleChanged != nil, raft.role != .leader { loseLeadership(into: &effects) }
         settleTransfer(into: &effects)
         settleChange(into: &effects)
@@ -47,7 +52,8 @@ extension Replica {
         record?.write = write
         storage.write(
             token: write.token.rawValue, hardState: write.hardState, truncateFrom: write.truncateFrom,
-            entries: write.entries)
+            restartAfter: write.restartAfter, entries: write.entries)
+        if write.restartAfter != nil { firstIndex = storage.firstIndex }
     }
 
     /// Pitfalls 4 and 36: a vote or an acknowledgement waits for the write it stands for. Without a write of its own it

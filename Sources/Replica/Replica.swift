@@ -15,7 +15,7 @@ import Storage
 public struct Replica: ~Copyable {
     let limits: ReplicaLimits
     /// The first entry that the disk holds.
-    public let firstIndex: Index
+    public internal(set) var firstIndex: Index
 
     var raft: Raft
     var storage: Storage
@@ -59,6 +59,17 @@ public struct Replica: ~Copyable {
 
     var transfer: PendingTransfer?
     var pendingChange: PendingChange?
+
+    /// Bytes of the entries applied since the last snapshot.
+    var bytesSinceSnapshot = 0
+    var snapshotting: Snapshotting?
+    var snapshotNumber: UInt64 = 0
+    var snapshotRetryAt = Instant.zero
+    /// Which snapshots are being sent: they stay on the disk.
+    var sending: [(token: SnapshotToken, index: Index)] = []
+    var incoming: Incoming?
+    var incomingDecoder: SnapshotDecoder?
+    var incomingKeyspace: Keyspace?
 
     /// What the last step did, for those who check every step: the simulator. Nil for everyone else.
     package var record: StepRecord?
@@ -129,6 +140,13 @@ public struct Replica: ~Copyable {
         swap(&input.unreachable, &turn.unreachable)
         turn.messages.removeAll(keepingCapacity: true)
         turn.unreachable.removeAll(keepingCapacity: true)
+        if let work = turn.snapshotWork.take() { finish(work) }
+        settle(&turn.snapshotsSent)
+        for read in turn.snapshotReads {
+            storage.readSnapshot(request: read.id, index: read.index, offset: read.offset, count: read.count)
+        }
+        turn.snapshotReads.removeAll(keepingCapacity: true)
+        take(&turn.snapshotChunks, into: &effects)
         settle(&turn.forwardResults, into: &effects)
         redispatchHeld(into: &effects)
         for request in turn.requests { take(request, into: &effects) }
@@ -136,6 +154,9 @@ public struct Replica: ~Copyable {
         advanceRaft(into: &effects)
         applyCommitted(into: &effects)
         answerConfirmedReads(into: &effects)
+        takeSnapshotIfDue(into: &effects)
+        continueSnapshot(into: &effects)
+        continueInstalling(into: &effects)
         storage.nextOperations(into: &effects.operations)
     }
 

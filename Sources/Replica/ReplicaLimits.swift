@@ -21,6 +21,19 @@ public struct ReplicaLimits: Sendable {
     public var transferTimeout = Interval.seconds(2)
     /// How long a change of members may take, a newcomer's catching up included, when the caller names no time.
     public var membershipTimeout = Interval.seconds(600)
+    /// A snapshot is taken when so many bytes of entries were applied since the last one, and at least this part of its own
+    /// size. `.max`: never.
+    public var snapshotLogBytes = Int.max
+    public var snapshotLogPercent = 50
+    /// How many entries stay in the log behind a snapshot, for followers a little behind.
+    public var keptEntries = 10_000
+    /// Bytes of one chunk of a snapshot, and of one piece of the work of encoding it.
+    public var snapshotChunkBytes = 256 << 10
+    public var snapshotWorkBytes = 1 << 20
+    /// Bytes of a snapshot that may wait for the disk; the work, or the leader that sends it, waits meanwhile.
+    public var snapshotBacklogBytes = 4 << 20
+    /// How long to wait after a snapshot found no space.
+    public var snapshotRetry = Interval.seconds(10)
     /// What this member accepts when it leads.
     public var keyspace = Limits()
 

@@ -18,6 +18,13 @@ public struct Turn: Sendable {
     /// What became of writes that this member passed on to the leader.
     public var forwardResults: [ForwardResult] = []
     public var requests: [Request] = []
+    /// The end of `ReplicaEffects.snapshotWork`.
+    public var snapshotWork: SnapshotWork.Done?
+    /// How the sending of `ReplicaEffects.snapshotsToSend` ended.
+    public var snapshotsSent: [SnapshotSent] = []
+    public var snapshotReads: [SnapshotRead] = []
+    /// From a leader, in order of arrival; each is answered by one of `ReplicaEffects.snapshotReplies`.
+    public var snapshotChunks: [SnapshotChunk] = []
 
     public struct Completion: Sendable {
         public var operation: UInt64
@@ -45,6 +52,7 @@ public struct Turn: Sendable {
     /// Whether nothing has happened but time.
     public var isEmpty: Bool {
         requests.isEmpty && messages.isEmpty && completions.isEmpty && forwardResults.isEmpty && unreachable.isEmpty
+            && snapshotWork == nil && snapshotsSent.isEmpty && snapshotReads.isEmpty && snapshotChunks.isEmpty
     }
 }
 
@@ -59,6 +67,15 @@ public struct ReplicaEffects: Sendable {
     public var answers: [Answer] = []
     /// What happened, for those who watch; filled only when `Replica.isWatched`.
     public var events: [Event] = []
+    /// Work for another thread; its end comes back as `Turn.snapshotWork`. There is one at a time.
+    public var snapshotWork: SnapshotWork?
+    public var snapshotsToSend: [SnapshotToSend] = []
+    /// Answers to `Turn.snapshotReads`.
+    public var snapshotPieces: [SnapshotPiece] = []
+    /// Answers to `Turn.snapshotChunks`.
+    public var snapshotReplies: [SnapshotReply] = []
+    /// A state that a snapshot has replaced, to be let go of on another thread (`FrozenKeyspace.dismantled`).
+    public var released: FrozenKeyspace?
     /// The member must stop, and its process with it.
     public var failure: ReplicaFailure?
 
@@ -90,6 +107,11 @@ public struct ReplicaEffects: Sendable {
         forwards.removeAll(keepingCapacity: true)
         answers.removeAll(keepingCapacity: true)
         events.removeAll(keepingCapacity: true)
+        snapshotWork = nil
+        snapshotsToSend.removeAll(keepingCapacity: true)
+        snapshotPieces.removeAll(keepingCapacity: true)
+        snapshotReplies.removeAll(keepingCapacity: true)
+        released = nil
         failure = nil
     }
 }

@@ -40,7 +40,7 @@ public actor Startup {
             recovered = try remember(configuration, in: directory, recovered)
         }
         for path in Wire.Path.all { server.withdraw(MethodPath(path)) }
-        let replica = makeReplica(recovered)
+        let replica = try makeReplica(recovered, directory)
         let started = StartedMember(
             loop: loop, directory: directory, identity: recovered.identity, address: address.description,
             server: server, health: health, replica: replica)
@@ -202,20 +202,18 @@ public actor Startup {
 
     // MARK: The member
 
-    private func makeReplica(_ recovered: Recovered) -> Replica {
-        let first = PlacedConfiguration(index: 0, configuration: recovered.bootstrap ?? Configuration(members: []))
-        let restored = RestoredState(
-            identity: recovered.identity.member, cluster: recovered.identity.cluster,
-            seed: .random(in: .min ... .max), now: loop.now, hardState: recovered.hardState,
-            log: LogShape(recovered), tail: recovered.tail,
-            configurations: [first] + recovered.configurations.map {
-                PlacedConfiguration(index: $0.index, configuration: $0.configuration)
-            })
+    private func makeReplica(
+        _ recovered: Recovered, _ directory: RealDirectory
+    ) throws(StartFailure) -> Replica {
         var limits = options.replicaLimits
         limits.keyspace.valueSize = options.maxValueSize
-        return Replica(
-            raft: Raft(restored, parameters: options.parameters), firstIndex: recovered.firstIndex,
-            storage: Storage(recovered), limits: limits, now: loop.now)
+        do {
+            return try Replica(
+                recovered, from: directory, first: recovered.bootstrap ?? Configuration(members: []),
+                seed: .random(in: .min ... .max), parameters: options.parameters, limits: limits, now: loop.now)
+        } catch {
+            throw .recovery(error)
+        }
     }
 }
 

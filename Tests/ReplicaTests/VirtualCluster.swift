@@ -21,6 +21,10 @@ final class VirtualCluster {
     /// For writes that were passed on: who asked, under which number.
     private var forwarded: [RequestID: (from: Int, id: RequestID, leader: Int)] = [:]
     private(set) var sent: [Message] = []
+    private var transfers: [UInt64: Transfer] = [:]
+    private(set) var snapshotReplies: [SnapshotReply.Result] = []
+    /// How much of a snapshot travels at a time.
+    var pieceBytes = 1_000
 
     init(_ size: Int, newcomers: Int = 0, seed: UInt64 = 1) {
         random = SplitMix64(seed: seed)
@@ -65,10 +69,78 @@ final class VirtualCluster {
                 member.step(now: now, send: { self.post($0) }, forward: { self.pass($0, from: member) })
                 collectForwarded(member)
                 member.runDisk()
+                member.runWork()
+                carrySnapshots(of: member)
             }
             let isQuiet = members.allSatisfy { !$0.isUp || $0.turn.isEmpty && $0.deadline > now }
             if isQuiet && !mail.contains(where: { $0.at <= now }) { return }
         }
+    }
+
+    /// Snapshots on their way: by their numbers, and by the calls that their chunks make.
+    private struct Transfer {
+        var from: Int
+        var to: Int
+        var send: SnapshotToSend
+        var starts: UInt64
+        /// Of the piece that is being read, or sent.
+        var offset = 0
+        var data = Bytes()
+    }
+
+    /// Reads, sends and answers what a member has to do with snapshots.
+    private func carrySnapshots(of member: VirtualMember) {
+        for send in member.toSend {
+            let number = nextRequest().rawValue
+            transfers[number] = Transfer(
+                from: member.number, to: Int(send.to.rawValue), send: send, starts: member.starts)
+            readPiece(number, at: 0)
+        }
+        for piece in member.pieces { sendPiece(piece.id, piece.bytes) }
+        for reply in member.replies {
+            snapshotReplies.append(reply.result)
+            guard let transfer = transfers[reply.call] else { continue }
+            post(to: transfer.from, from: member.number) { _ in self.heard(reply.result, of: reply.call) }
+        }
+        (member.toSend, member.pieces, member.replies) = ([], [], [])
+    }
+
+    private func readPiece(_ number: UInt64, at offset: Int) {
+        guard let transfer = transfers[number], self[transfer.from].starts == transfer.starts else { return }
+        transfers[number]?.offset = offset
+        self[transfer.from].turn.snapshotReads.append(
+            SnapshotRead(id: number, index: transfer.send.index, offset: offset, count: pieceBytes))
+    }
+
+    private func sendPiece(_ number: UInt64, _ bytes: Bytes?) {
+        guard let bytes else { return end(number, installed: nil) }
+        transfers[number]?.data = bytes
+        guard let transfer = transfers[number] else { return }
+        let chunk = SnapshotChunk(
+            call: number, term: transfer.send.term, index: transfer.send.index, indexTerm: transfer.send.indexTerm,
+            offset: transfer.offset, data: bytes, isLast: transfer.offset + bytes.count == transfer.send.length)
+        if cut.contains([transfer.from, transfer.to]) || !self[transfer.to].isUp { return end(number, installed: nil) }
+        post(to: transfer.to, from: transfer.from) { $0.turn.snapshotChunks.append(chunk) }
+    }
+
+    private func heard(_ result: SnapshotReply.Result, of number: UInt64) {
+        guard let transfer = transfers[number] else { return }
+        switch result {
+        case .next(let offset): readPiece(number, at: offset)
+        case .wait: sendPiece(number, transfer.data)
+        case .installed: end(number, installed: transfer.send.index)
+        case .refused: end(number, installed: nil)
+        }
+    }
+
+    private func end(_ number: UInt64, installed: Index?) {
+        guard let transfer = transfers.removeValue(forKey: number), self[transfer.from].starts == transfer.starts else { return }
+        self[transfer.from].turn.snapshotsSent.append(SnapshotSent(token: transfer.send.token, installed: installed))
+    }
+
+    /// The transport notices that connections are gone.
+    func breakTransfers() {
+        for number in transfers.keys.sorted() { end(number, installed: nil) }
     }
 
     private func deliver() {

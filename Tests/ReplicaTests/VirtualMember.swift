@@ -10,6 +10,10 @@ import VirtualDisk
 /// answered stays in `answers`.
 final class VirtualMember {
     let number: Int
+    var work: SnapshotWork?
+    var toSend: [SnapshotToSend] = []
+    var pieces: [SnapshotPiece] = []
+    var replies: [SnapshotReply] = []
     /// It knows no configuration until a leader tells it one.
     let isNewcomer: Bool
     let id: MemberID
@@ -27,7 +31,7 @@ final class VirtualMember {
     var failure: ReplicaFailure?
     /// Writes of the log with at least one entry that reached the disk, and how many entries each had.
     var forwards: [RequestID] = []
-    private var starts: UInt64 = 0
+    private(set) var starts: UInt64 = 0
 
     /// A replica cannot be copied; a class can be absent.
     final class ReplicaBox {
@@ -61,20 +65,19 @@ final class VirtualMember {
             preconditionFailure("the disk of n\(number) does not hold its member")
         }
         starts += 1
-        let shape = LogShape(
-            runs: recovered.runs.map { LogShape.Run(first: $0.first, term: $0.term) }, lastIndex: recovered.lastIndex)
-        let restored = RestoredState(
-            identity: id, cluster: configuration.clusterID, seed: UInt64(number) &* 1000 &+ starts, now: now,
-            hardState: recovered.hardState, log: shape, tail: recovered.tail,
-            configurations: [PlacedConfiguration(index: 0, configuration: isNewcomer ? Configuration(members: []) : configuration)]
-                + recovered.configurations.map { PlacedConfiguration(index: $0.index, configuration: $0.configuration) })
         var parameters = Parameters()
         parameters.tailBytes = 4 << 10
-        replica = ReplicaBox(
-            Replica(
-                raft: Raft(restored, parameters: parameters), firstIndex: 1,
-                storage: Storage(recovered, limits: Self.storageLimits), limits: limits, now: now))
+        do {
+            replica = ReplicaBox(
+                try Replica(
+                    recovered, from: disk, first: isNewcomer ? Configuration(members: []) : configuration,
+                    seed: UInt64(number) &* 1000 &+ starts, parameters: parameters, storageLimits: Self.storageLimits,
+                    limits: limits, now: now))
+        } catch {
+            preconditionFailure("the disk of n\(number) cannot be read: \(error)")
+        }
         turn = Turn()
+        (work, toSend, pieces, replies) = (nil, [], [], [])
         operations = []
         waiting = []
         failure = nil
@@ -101,6 +104,10 @@ final class VirtualMember {
         box.replica.step(&turn, into: &effects)
         failure = effects.failure
         guard failure == nil else { return }
+        work = effects.snapshotWork ?? work
+        toSend += effects.snapshotsToSend
+        pieces += effects.snapshotPieces
+        replies += effects.snapshotReplies
         effects.send.forEach(send)
         operations += effects.operations
         for item in effects.forwards {
@@ -121,6 +128,13 @@ final class VirtualMember {
         for operation in batch {
             turn.completions.append(.init(operation: operation.id, result: disk.run(operation)))
         }
+    }
+
+    /// Does the work that goes on elsewhere.
+    func runWork() {
+        guard let next = work, isUp else { return }
+        work = nil
+        turn.snapshotWork = next.run()
     }
 
     func ask(_ request: Request) {

@@ -1,0 +1,149 @@
+import Base
+import Consensus
+import Keyspace
+import Storage
+
+// Snapshots from a leader (dissertation 5.3): checked and written as they come, and put in the place of the state when they
+// are durable; until then everything stays as it was.
+extension Replica {
+    /// A snapshot on its way in. Its content is in `incomingDecoder`, and when all of it is in, in `incomingKeyspace`.
+    struct Incoming {
+        var senderTerm: Term
+        let index: Index
+        let term: Term
+        var received = 0
+        /// The answer that waits: for the disk to keep up, or to be done.
+        var call: UInt64?
+        /// Known when all of it is in.
+        var point: SnapshotPoint?
+
+        init(_ chunk: SnapshotChunk) {
+            senderTerm = chunk.term
+            index = chunk.index
+            term = chunk.indexTerm
+        }
+    }
+
+    mutating func take(_ chunks: inout [SnapshotChunk], into effects: inout ReplicaEffects) {
+        for chunk in chunks {
+            if let result = take(chunk, into: &effects) {
+                effects.snapshotReplies.append(SnapshotReply(call: chunk.call, result: result))
+            }
+        }
+        chunks.removeAll(keepingCapacity: true)
+    }
+
+    /// The answer; nil when it has to wait.
+    private mutating func take(_ chunk: SnapshotChunk, into effects: inout ReplicaEffects) -> SnapshotReply.Result? {
+        if chunk.term < raft.term || raft.role == .leader { return .refused("its term is over") }
+        // The leader's heartbeats bring its term; nothing is installed before that is durable.
+        guard chunk.term == raft.term, raft.isTermDurable, chunk.indexTerm <= chunk.term else { return .wait }
+        if chunk.index <= keyspace.appliedIndex { return .installed }
+        if let current = incoming, current.index != chunk.index || current.term != chunk.indexTerm {
+            if current.point != nil { return .wait }
+            giveUpInstalling("a newer snapshot came", into: &effects)
+        }
+        if incoming == nil {
+            guard chunk.offset == 0 else { return .next(offset: 0) }
+            guard makeRoomForSnapshot() else { return .wait }
+            incoming = Incoming(chunk)
+            incomingDecoder = SnapshotDecoder()
+            storage.beginSnapshot(index: chunk.index, term: chunk.indexTerm)
+        }
+        guard let current = incoming else { return .next(offset: 0) }
+        if current.point != nil {
+            // Asked again by a leader that lost the answer.
+            if let call = current.call { effects.snapshotReplies.append(SnapshotReply(call: call, result: .wait)) }
+            incoming?.call = chunk.call
+            return nil
+        }
+        guard chunk.offset == current.received else { return .next(offset: current.received) }
+        return takeIn(chunk, into: &effects)
+    }
+
+    private mutating func takeIn(_ chunk: SnapshotChunk, into effects: inout ReplicaEffects) -> SnapshotReply.Result? {
+        do throws(SnapshotFault) {
+            try incomingDecoder?.feed(chunk.data)
+            incoming?.received += chunk.data.count
+            incoming?.senderTerm = chunk.term
+            if chunk.isLast { try complete() }
+        } catch {
+            giveUpInstalling("", into: &effects)
+            return .refused("\(error)")
+        }
+        storage.appendToSnapshot(chunk.data)
+        if chunk.isLast { storage.finishSnapshot() }
+        incoming?.call = chunk.call
+        return nil
+    }
+
+    /// What came in must be what was announced.
+    private mutating func complete() throws(SnapshotFault) {
+        guard let current = incoming, let head = incomingDecoder?.head, head.index == current.index,
+            head.term == current.term, let decoder = incomingDecoder.take()
+        else {
+            throw .damaged(at: 0, "it is not the snapshot that was announced")
+        }
+        let configuration: Configuration
+        do { configuration = try Configuration(decoding: head.configuration) } catch {
+            throw .damaged(at: 0, "its configuration cannot be read")
+        }
+        incomingKeyspace = try decoder.finish()
+        incoming?.point = SnapshotPoint(
+            index: head.index, term: head.term,
+            configuration: PlacedConfiguration(index: head.configurationIndex, configuration: configuration),
+            timeMs: head.timeMs)
+    }
+
+    /// A leader's snapshot goes before one's own.
+    private mutating func makeRoomForSnapshot() -> Bool {
+        if snapshotting != nil {
+            snapshotting = nil
+            storage.abandonSnapshot()
+        }
+        return !storage.isWritingSnapshot
+    }
+
+    /// Answers a chunk that was taken in, as soon as the disk has not too much to write.
+    mutating func continueInstalling(into effects: inout ReplicaEffects) {
+        guard let current = incoming, current.point == nil, let call = current.call,
+            storage.snapshotBacklogBytes < limits.snapshotBacklogBytes
+        else { return }
+        incoming?.call = nil
+        effects.snapshotReplies.append(SnapshotReply(call: call, result: .next(offset: current.received)))
+    }
+
+    mutating func giveUpInstalling(_ reason: String, into effects: inout ReplicaEffects) {
+        guard incoming != nil else { return }
+        if let call = incoming?.call {
+            effects.snapshotReplies.append(SnapshotReply(call: call, result: .refused(reason)))
+        }
+        incoming = nil
+        incomingDecoder = nil
+        incomingKeyspace = nil
+        storage.abandonSnapshot()
+    }
+
+    /// It is durable: now it takes the place of what was.
+    mutating func finishInstalling(_ index: Index, into effects: inout ReplicaEffects) {
+        guard let current = incoming, current.index == index, let point = current.point,
+            let installed = incomingKeyspace.take()
+        else { return }
+        incoming = nil
+        if let call = current.call { effects.snapshotReplies.append(SnapshotReply(call: call, result: .installed)) }
+        // It may have been overtaken by entries meanwhile.
+        if point.index > keyspace.appliedIndex {
+            effects.released = keyspace.frozen()
+            let isDigested = keyspace.digested != nil
+            keyspace = installed
+            if isDigested { keyspace.startDigest() }
+            bytesSinceSnapshot = 0
+        }
+        if point.index > raft.commitIndex {
+            input.installed = InstalledSnapshot(point: point, senderTerm: current.senderTerm)
+        } else {
+            input.tookSnapshot = point
+        }
+        cutLog(behind: point)
+    }
+}

@@ -1,0 +1,112 @@
+import Base
+import Consensus
+import Keyspace
+import LogFormat
+import Storage
+
+// Snapshots of one's own (dissertation 5.1): frozen in an instant, encoded elsewhere in pieces, written beside the log; the
+// log is cut when they are durable, and not before.
+extension Replica {
+    /// A snapshot that is being written.
+    struct Snapshotting {
+        /// Which of them; work that comes back for another is void.
+        var number: UInt64
+        var point: SnapshotPoint
+        /// What is left to encode, when nobody is at it.
+        var rest: SnapshotEncoder?
+    }
+
+    /// Begins one when the log has outgrown the state.
+    mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
+        guard bytesSinceSnapshot >= snapshotThreshold, now >= snapshotRetryAt, snapshotting == nil, incoming == nil,
+            !storage.isWritingSnapshot, effects.failure == nil
+        else { return }
+        let index = keyspace.appliedIndex
+        guard index > max(raft.snapshot?.index ?? 0, storage.snapshot?.index ?? 0), let term = raft.term(at: index),
+            let placed = raft.configuration(asOf: index)
+        else { return }
+        let encoder = SnapshotEncoder(
+            keyspace.frozen(), term: term, configurationIndex: placed.index,
+            configuration: placed.configuration.encode(), chunkBytes: limits.snapshotChunkBytes)
+        snapshotNumber += 1
+        bytesSinceSnapshot = 0
+        storage.beginSnapshot(index: index, term: term)
+        snapshotting = Snapshotting(
+            number: snapshotNumber,
+            point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
+            rest: encoder)
+    }
+
+    private var snapshotThreshold: Int {
+        max(limits.snapshotLogBytes, (storage.snapshot?.length ?? 0) / 100 * limits.snapshotLogPercent)
+    }
+
+    /// Hands out the next piece of work, unless the disk is behind.
+    mutating func continueSnapshot(into effects: inout ReplicaEffects) {
+        guard let current = snapshotting, let rest = current.rest,
+            storage.snapshotBacklogBytes < limits.snapshotBacklogBytes
+        else { return }
+        snapshotting?.rest = nil
+        effects.snapshotWork = SnapshotWork(number: current.number, encoder: rest, bytes: limits.snapshotWorkBytes)
+    }
+
+    mutating func finish(_ work: consuming SnapshotWork.Done) {
+        guard snapshotting?.number == work.number else { return }
+        for chunk in work.chunks { storage.appendToSnapshot(chunk) }
+        snapshotting?.rest = work.rest
+        if work.rest == nil { storage.finishSnapshot() }
+    }
+
+    /// The disk has a snapshot, this member's own or another's.
+    mutating func snapshotIsDurable(_ index: Index, into effects: inout ReplicaEffects) {
+        if let current = snapshotting, current.point.index == index {
+            snapshotting = nil
+            input.tookSnapshot = current.point
+            cutLog(behind: current.point)
+        } else {
+            finishInstalling(index, into: &effects)
+        }
+        removeOldSnapshots()
+    }
+
+    /// Slow followers get entries as long as the log has them: some stay, and all that a snapshot on its way leads to.
+    mutating func cutLog(behind point: SnapshotPoint) {
+        var through = Index(point.index.rawValue - min(point.index.rawValue, UInt64(limits.keptEntries)))
+        if let limit = raft.compactionLimit { through = min(through, limit) }
+        input.compactThrough = through
+    }
+
+    mutating func snapshotFailed(_ index: Index, into effects: inout ReplicaEffects) {
+        if snapshotting?.point.index == index {
+            snapshotting = nil
+            bytesSinceSnapshot = snapshotThreshold
+            snapshotRetryAt = now + limits.snapshotRetry
+        } else {
+            giveUpInstalling("the disk is full", into: &effects)
+        }
+    }
+
+    // MARK: To others
+
+    mutating func sendSnapshots(into effects: inout ReplicaEffects) {
+        if raft.role != .leader { sending.removeAll() }
+        for send in raftEffects.snapshots {
+            guard let snapshot = storage.snapshot else { preconditionFailure("Raft knows a snapshot that the disk has not") }
+            sending.append((send.token, snapshot.index))
+            effects.snapshotsToSend.append(
+                SnapshotToSend(
+                    token: send.token, to: send.to, term: send.term, index: snapshot.index, indexTerm: snapshot.term,
+                    length: snapshot.length))
+        }
+    }
+
+    mutating func settle(_ sent: inout [SnapshotSent]) {
+        guard !sent.isEmpty else { return }
+        for end in sent { sending.removeAll { $0.token == end.token } }
+        swap(&input.snapshotsSent, &sent)
+        sent.removeAll(keepingCapacity: true)
+        removeOldSnapshots()
+    }
+
+    private mutating func removeOldSnapshots() { storage.removeSnapshots(except: sending.map(\.index)) }
+}

@@ -1,0 +1,150 @@
+import Base
+import Consensus
+import Keyspace
+import Replica
+import Storage
+import Testing
+import VirtualDisk
+
+@Suite("Snapshots of whole members")
+struct SnapshotTests {
+    private func cluster(_ size: Int, newcomers: Int = 0, seed: UInt64 = 1) -> VirtualCluster {
+        let cluster = VirtualCluster(size, newcomers: newcomers, seed: seed)
+        for member in cluster.members {
+            member.limits.snapshotLogBytes = 6_000
+            member.limits.keptEntries = 5
+            member.limits.snapshotChunkBytes = 700
+            member.limits.snapshotWorkBytes = 1_500
+            member.limits.snapshotBacklogBytes = 3_000
+        }
+        for member in cluster.members { cluster.restart(member.number, losing: .nothing) }
+        return cluster
+    }
+
+    private func fill(_ cluster: VirtualCluster, _ count: Int, from first: Int = 0) {
+        for number in first..<first + count {
+            guard let leader = cluster.leader else { continue }
+            let value = Value.data(Bytes([UInt8](repeating: UInt8(number % 251), count: 60)))
+            cluster.write(.set(key: Bytes(utf8: "key \(number % 40)"), value: value), at: leader.number)
+            if number % 10 == 9 { cluster.run(for: .milliseconds(30)) }
+        }
+        cluster.run(for: .seconds(1))
+    }
+
+    private func expectSame(_ cluster: VirtualCluster, sourceLocation: SourceLocation = #_sourceLocation) {
+        let digests = cluster.members.map { $0.replica!.replica.digestOfEverything() }
+        #expect(Set(digests).count == 1, "\(cluster.members.map { $0.replica!.replica.appliedIndex })", sourceLocation: sourceLocation)
+    }
+
+    @Test("logs are cut behind snapshots while writes go on, and a member starts from its own")
+    func compaction() throws {
+        let cluster = cluster(3)
+        _ = cluster.electLeader()
+        fill(cluster, 600)
+        for member in cluster.members {
+            let view = member.replica!.replica.view
+            #expect(view.snapshotIndex > 100 && view.firstIndex > 100, "\(view)")
+        }
+        let snapshots = cluster.members.map { $0.replica!.replica.view.snapshotIndex }
+        for number in 1...3 {
+            cluster.restart(number)
+            cluster.run(for: .seconds(2))
+        }
+        expectSame(cluster)
+        for (member, index) in zip(cluster.members, snapshots) {
+            #expect(member.replica!.replica.view.snapshotIndex >= index)
+        }
+        #expect(cluster.members[0].replica!.replica.revision == 600)
+        fill(cluster, 200, from: 600)
+        expectSame(cluster)
+    }
+
+    @Test("a member that was away for long, and a new one, get a snapshot, also when it breaks off again and again")
+    func installation() throws {
+        let cluster = cluster(3, newcomers: 1)
+        let leader = cluster.electLeader()
+        fill(cluster, 30)
+        let away = cluster.members.first { $0.number != leader.number && $0.number < 4 }!
+        cluster.isolate(away.number)
+        fill(cluster, 500, from: 30)
+        #expect(leader.replica!.replica.firstIndex > 300)
+        cluster.heal()
+        for _ in 0..<3 {
+            cluster.run(for: .milliseconds(4))
+            cluster.breakTransfers()
+            cluster.run(for: .milliseconds(60))
+        }
+        cluster.run(for: .seconds(2))
+        #expect(away.replica!.replica.view.firstIndex > 300 && cluster.snapshotReplies.contains(.installed))
+        // A piece that was taken in before is not asked for again.
+        let resumed = cluster.snapshotReplies.contains { if case .next(let offset) = $0 { offset > 0 } else { false } }
+        #expect(resumed)
+        let id = cluster.ask(leader.number, .changeMembers(.add(.init(id: 4, name: "n4", address: "h:4"))))
+        #expect(cluster.answer(to: id, at: leader.number)?.members?[4]?.isVoter == true)
+        fill(cluster, 20, from: 530)
+        expectSame(cluster)
+        // What they have is on their disks.
+        for number in [away.number, 4] { cluster.restart(number) }
+        cluster.run(for: .seconds(2))
+        fill(cluster, 20, from: 550)
+        expectSame(cluster)
+    }
+
+    @Test("sessions survive in snapshots: a repeated request is known to a member that never saw the first")
+    func sessions() throws {
+        let cluster = cluster(3)
+        let leader = cluster.electLeader()
+        let away = cluster.members.first { $0.number != leader.number }!
+        cluster.isolate(away.number)
+        let opened = cluster.answer(to: cluster.ask(leader.number, .openSession()), at: leader.number)?.outcome
+        guard case .session(let session)? = opened?.result else { Issue.record("no session"); return }
+        let body = Request.Body.write(
+            Command.single(.append(key: "once", suffix: "x")).encode(), version: Command.version, session: session, sequence: 1)
+        let first = cluster.answer(to: cluster.ask(leader.number, body), at: leader.number)?.outcome
+        fill(cluster, 500)
+        cluster.heal()
+        cluster.run(for: .seconds(2))
+        #expect(away.replica!.replica.view.firstIndex > 100)
+        let transfer = cluster.ask(leader.number, .transferLeadership(to: away.id))
+        _ = cluster.answer(to: transfer, at: leader.number)
+        cluster.run(for: .seconds(1))
+        #expect(cluster.leader?.number == away.number)
+        #expect(cluster.answer(to: cluster.ask(away.number, body), at: away.number)?.outcome == first)
+        expectSame(cluster)
+    }
+
+    @Test("power failures at any instant of writing, sending and installing snapshots lose nothing", arguments: 1...12)
+    func storms(seed: Int) throws {
+        let cluster = cluster(3, seed: UInt64(seed))
+        _ = cluster.electLeader()
+        var random = SplitMix64(seed: UInt64(seed) &* 77)
+        var acknowledged: UInt64 = 0
+        for round in 0..<40 {
+            let target = cluster.members[Int(random.next(below: 3))]
+            for number in 0..<25 {
+                guard let leader = cluster.leader else { break }
+                let value = Value.data(Bytes([UInt8](repeating: UInt8(round), count: 80)))
+                let id = cluster.write(.set(key: Bytes(utf8: "\(number)"), value: value), at: leader.number)
+                if number == 24 { acknowledged = max(acknowledged, cluster.answer(to: id, at: leader.number, within: .milliseconds(200))?.outcome?.revision ?? 0) }
+            }
+            switch random.next(below: 6) {
+            case 0: cluster.isolate(target.number)
+            case 1: cluster.heal()
+            case 2:
+                cluster.breakTransfers()
+                cluster.heal()
+            case 3, 4:
+                cluster.run(for: .microseconds(random.next(below: 20_000)))
+                cluster.restart(target.number, losing: random.next(below: 2) == 0 ? .everything : .someSectors)
+            default: cluster.run(for: .milliseconds(random.next(below: 500)))
+            }
+            for member in cluster.members { #expect(member.failure == nil, "seed \(seed): \(String(describing: member.failure))") }
+        }
+        cluster.heal()
+        cluster.breakTransfers()
+        cluster.run(for: .seconds(5))
+        expectSame(cluster)
+        #expect(cluster.members[0].replica!.replica.revision >= acknowledged && acknowledged > 0)
+        #expect(cluster.members.allSatisfy { $0.replica!.replica.view.snapshotIndex > 0 })
+    }
+}
