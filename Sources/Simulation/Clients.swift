@@ -14,6 +14,12 @@ struct Clients {
         var isLocal: Bool
         /// What the member said, on its way to the client.
         var result: Answer.Result?
+        /// The largest revision that anybody had seen when it began.
+        var floor: UInt64
+        /// The entry that carries it was committed.
+        var isCommitted = false
+        /// It was said not to be applied, now or ever.
+        var isDenied = false
         /// The client still waits.
         var isOpen = true
     }
@@ -32,6 +38,8 @@ struct Clients {
     private let cold: [Bytes]
     private let lists: [Bytes]
     private let workload: Workload
+    /// The largest revision that any operation had seen when it ended.
+    var seenRevision: UInt64 = 0
     /// When a write last succeeded.
     var lastWrite: UInt64 = 0
     /// The calm is nearly over: nobody begins anything any more.
@@ -120,7 +128,9 @@ extension World {
         statistics.operations += 1
         note(0, "client \(clients.process[slot]) asks n\(member): \(command), operation \(number)")
         clients.pending.append(
-            Clients.Pending(slot: slot, member: member, isWrite: !command.isReadOnly, isLocal: isLocal))
+            Clients.Pending(
+                slot: slot, member: member, isWrite: !command.isReadOnly, isLocal: isLocal,
+                floor: clients.seenRevision))
         let patience = plan.workload.patience
         let span = patience.upperBound.nanoseconds - patience.lowerBound.nanoseconds
         queue.add(.request, at: now + 50_000 + clients.dice.next(below: 250_000), number: number)
@@ -147,10 +157,14 @@ extension World {
         let command = history.operations[number].command
         let deadline = member.clock.instant(at: now) + plan.workload.patience.upperBound
         let id = member.calls.add(.client(number))
-        let body: Request.Body =
-            clients.pending[number].isWrite
-            ? .write(command.encode(), version: Command.version)
-            : .read(command, clients.pending[number].isLocal ? .local : .linearizable)
+        let body: Request.Body
+        if clients.pending[number].isWrite {
+            let data = command.encode()
+            if command.isUnique { oracle.operations[Oracle.digest(of: data)] = Int32(number) }
+            body = .write(data, version: Command.version)
+        } else {
+            body = .read(command, clients.pending[number].isLocal ? .local : .linearizable)
+        }
         member.turn.requests.append(Request(id: id, deadline: deadline, body: body))
         wake(member)
     }
@@ -163,8 +177,14 @@ extension World {
         queue.add(.answer, at: now + 50_000 + clients.dice.next(below: 250_000), number: number)
     }
 
-    /// An acknowledgement is a promise: the entry is on a quorum's disks.
+    /// An acknowledgement is a promise: the entry is on a quorum's disks. So is a denial: it never will be.
     private func check(_ result: Answer.Result, to number: Int, of member: SimulatedMember) {
+        if case .failed(let failure) = result, failure.notApplied {
+            clients.pending[number].isDenied = true
+            if clients.pending[number].isCommitted {
+                report("exactly-once", "n\(member.number) says that operation \(number) is not applied, and it is")
+            }
+        }
         guard case .outcome(let outcome) = result else { return }
         if clients.pending[number].isLocal {
             if outcome.revision < member.last.localRevision {
@@ -190,6 +210,7 @@ extension World {
         let at = Instant(nanoseconds: now)
         switch result {
         case .outcome(let outcome):
+            checkRealTime(outcome, number)
             if case .failed = outcome.result {
                 statistics.failed += 1
                 history.fail(number, at: at)
@@ -213,6 +234,29 @@ extension World {
             lose(number)
         }
         note(0, "operation \(number): \(result)")
+    }
+
+    /// Linearizable operations follow each other as they do in real time: what begins after another ended sees no
+    /// older state. The whole of linearizability is judged at the end, from the history; this is cheap, and seen at once.
+    private func checkRealTime(_ outcome: Outcome, _ number: Int) {
+        guard !clients.pending[number].isLocal else { return }
+        if outcome.revision < clients.pending[number].floor {
+            report(
+                "real-time",
+                "operation \(number) sees revision \(outcome.revision), and before it began somebody had seen \(clients.pending[number].floor)")
+        }
+        clients.seenRevision = max(clients.seenRevision, outcome.revision)
+    }
+
+    /// A client asks once, so one entry at most carries what it asked for; and none when that was denied.
+    func checkOnce(_ number: Int, at index: Int) {
+        if clients.pending[number].isCommitted {
+            report("exactly-once", "operation \(number) is committed a second time, as entry \(index)")
+        }
+        clients.pending[number].isCommitted = true
+        if clients.pending[number].isDenied {
+            report("exactly-once", "operation \(number) was said not to be applied, and is committed as entry \(index)")
+        }
     }
 
     /// The connection ended before the answer.
@@ -255,4 +299,23 @@ extension World {
 
 extension Failure {
     static let connectionLost = Failure(.unknown, "the connection to the member broke", notApplied: false)
+}
+
+extension Command {
+    /// Whether nobody else asks for the same: it writes a value, and each value is written once.
+    fileprivate var isUnique: Bool {
+        switch self {
+        case .single(let operation): operation.isUnique
+        case .transaction(let operations): operations.contains(where: \.isUnique)
+        }
+    }
+}
+
+extension Operation {
+    fileprivate var isUnique: Bool {
+        switch self {
+        case .set, .append, .appendItem: true
+        case .ping, .get, .strlen, .delete, .keys: false
+        }
+    }
 }

@@ -26,8 +26,13 @@ struct Oracle {
         var term: UInt64
         var previousTerm: UInt64
         var content: UInt64
+        /// The client's operation that it carries; -1 when its bytes do not tell.
+        var operation: Int32
         var next: Int32
     }
+
+    /// By the digest of an encoded command that nobody else can ask for: the client's operation.
+    var operations: [UInt64: Int32] = [:]
 
     init(members: Int) {
         votes = Array(repeating: (0, 0), count: members + 1)
@@ -53,9 +58,27 @@ struct Oracle {
             place = note.next
         }
         notes.append(
-            Note(term: entry.term.rawValue, previousTerm: previousTerm, content: content, next: firstNote[index]))
+            Note(
+                term: entry.term.rawValue, previousTerm: previousTerm, content: content,
+                operation: entry.kind == .command ? operations[Self.digest(of: entry.data)] ?? -1 : -1,
+                next: firstNote[index]))
         firstNote[index] = Int32(notes.count - 1)
         return true
+    }
+
+    /// The client's operation of an entry; nil when it cannot be told.
+    func operation(at index: Int, _ term: UInt64) -> Int? {
+        guard index < firstNote.count else { return nil }
+        var place = firstNote[index]
+        while place >= 0, notes[Int(place)].term != term { place = notes[Int(place)].next }
+        guard place >= 0, notes[Int(place)].operation >= 0 else { return nil }
+        return Int(notes[Int(place)].operation)
+    }
+
+    static func digest(of command: Bytes) -> UInt64 {
+        var digest: UInt64 = 0
+        command.withUnsafeBytes { digest.fold($0) }
+        return digest
     }
 
     /// The last index that was committed in a term before `term`.

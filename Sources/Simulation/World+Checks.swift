@@ -67,6 +67,7 @@ extension World {
                 }
                 oracle.committed.append(term)
                 oracle.committedIn.append(glance.term.rawValue)
+                if let operation = oracle.operation(at: index, term) { checkOnce(operation, at: index) }
             }
             index += 1
         }
