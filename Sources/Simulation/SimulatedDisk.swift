@@ -187,6 +187,10 @@ package final class SimulatedDisk: DirectoryImage {
     /// Writes without sync: what was there is remembered until then.
     package func write(_ slice: Bytes, to target: File, at offset: Int) {
         guard !slice.isEmpty else { return }
+        if offset == target.count {
+            used += slice.count
+            target.resize(to: offset + slice.count)
+        }
         precondition(offset + slice.count <= target.count, "a write beyond preallocated space")
         if target.undo.isEmpty, !target.isNew { dirty.append(target) }
         target.undo.append(Undo(offset: offset, count: slice.count, old: target.undoBytes.count))

@@ -170,13 +170,13 @@ extension World {
 
     /// What a disk had synced is found again (3.8), and nothing but that, or what was on its way.
     func judge(_ recovered: borrowing Recovered, of member: SimulatedMember) {
-        var terms: [UInt64] = []
+        var terms = [UInt64](repeating: DurableState.covered, count: Int(recovered.firstIndex.rawValue) - 1)
         for place in recovered.runs.indices {
             let end = place + 1 < recovered.runs.count ? recovered.runs[place + 1].first : recovered.lastIndex.next
             let count = recovered.runs[place].first.distance(to: end)
             terms.append(contentsOf: repeatElement(recovered.runs[place].term.rawValue, count: count))
         }
-        if terms != member.durable.terms, terms != member.durable.withFrame() {
+        if !DurableState.agree(terms, member.durable.terms), !DurableState.agree(terms, member.durable.withFrame()) {
             report("recovery", "n\(member.number) had \(member.durable.terms.count) entries synced, and finds \(terms.count) or others")
         }
         if recovered.hardState != member.durable.hardState, recovered.hardState != member.durable.nextHardState {

@@ -103,7 +103,7 @@ extension World {
 
 /// What a member's disk holds for certain, followed write by write: the terms of its log, its term and vote.
 struct DurableState {
-    /// By index, from 1.
+    /// By index, from 1; `covered` where a snapshot stands for the entry.
     var terms: [UInt64] = []
     var hardState = HardState()
     /// Written and not synced.
@@ -135,6 +135,7 @@ struct DurableState {
 
     private mutating func put(_ frame: (first: Int, terms: [UInt64])) {
         if frame.first <= terms.count { terms.removeSubrange((frame.first - 1)...) }
+        while terms.count < frame.first - 1 { terms.append(Self.covered) }
         terms.append(contentsOf: frame.terms)
     }
 
@@ -145,7 +146,16 @@ struct DurableState {
         return copy.terms
     }
 
-    func holds(_ index: Int, _ term: UInt64) -> Bool { index <= terms.count && terms[index - 1] == term }
+    func holds(_ index: Int, _ term: UInt64) -> Bool {
+        index <= terms.count && (terms[index - 1] == term || terms[index - 1] == Self.covered)
+    }
+
+    static let covered = UInt64.max
+
+    /// Whether these are the same logs, as far as neither is covered by a snapshot.
+    static func agree(_ a: [UInt64], _ b: [UInt64]) -> Bool {
+        a.count == b.count && zip(a, b).allSatisfy { $0 == $1 || $0 == covered || $1 == covered }
+    }
 
     /// The terms of a frame's entries, from their first field: nothing else of them is looked at.
     private static func terms(of frame: Bytes, _ member: MemberID) -> (first: Int, terms: [UInt64]) {

@@ -55,6 +55,7 @@ extension World {
     private func makeReplica(_ recovered: consuming Recovered, _ member: SimulatedMember) -> Replica {
         let own = member.clock.instant(at: now)
         let shape = LogShape(
+            baseIndex: recovered.firstIndex.previous, baseTerm: recovered.baseTerm,
             runs: recovered.runs.map { LogShape.Run(first: $0.first, term: $0.term) }, lastIndex: recovered.lastIndex)
         let first = PlacedConfiguration(index: 0, configuration: recovered.bootstrap ?? configuration)
         let restored = RestoredState(
