@@ -162,7 +162,9 @@ extension World {
                 "memory-bounds",
                 "n\(member.number) keeps \(glance.bytesInMemory) bytes from entry \(glance.firstIndexInMemory) on, and \(needed) is applied and durable")
         }
-        let onTheirWay = plan.parameters.maxInflightBytes + plan.parameters.maxUncommittedBytes
+        // Each leader, and each connection of one, may have that much on its way; the batch that reaches a limit still goes.
+        let onTheirWay =
+            plan.parameters.maxInflightBytes + plan.parameters.maxBatchBytes + plan.parameters.maxUncommittedBytes
         if glance.backlogBytes > 4 * onTheirWay + limits.proposeBytesPerTurn {
             return report("memory-bounds", "n\(member.number) holds \(glance.backlogBytes) bytes for its disk")
         }
