@@ -17,7 +17,7 @@ final class SimulatedMember {
 
     /// A replica cannot be copied; a class can be absent.
     final class Process {
-        var replica: Replica
+        @exclusivity(unchecked) var replica: Replica
         init(_ replica: consuming Replica) { self.replica = replica }
     }
 
@@ -31,40 +31,40 @@ final class SimulatedMember {
     let number: Int
     let id: MemberID
     let disk = SimulatedDisk()
-    var clock: VirtualClock
-    var life = Life.down
-    var process: Process?
+    @exclusivity(unchecked) var clock: VirtualClock
+    @exclusivity(unchecked) var life = Life.down
+    @exclusivity(unchecked) var process: Process?
     /// Counts the starts, so that what was meant for an earlier one reaches nobody.
-    var incarnation: UInt32 = 0
-    var turn = Turn()
-    var effects = ReplicaEffects()
+    @exclusivity(unchecked) var incarnation: UInt32 = 0
+    @exclusivity(unchecked) var turn = Turn()
+    @exclusivity(unchecked) var effects = ReplicaEffects()
 
     // The loop
-    var isTurnScheduled = false
+    @exclusivity(unchecked) var isTurnScheduled = false
     /// When the timer fires, on the run's time.
-    var armedFor = UInt64.max
+    @exclusivity(unchecked) var armedFor = UInt64.max
     /// Faults of pausing that are on.
-    var pauses = 0
-    var dice: SplitMix64
-    var diskRandom: SplitMix64
+    @exclusivity(unchecked) var pauses = 0
+    @exclusivity(unchecked) var dice: SplitMix64
+    @exclusivity(unchecked) var diskRandom: SplitMix64
 
     // The disk
-    var operations: [Running?] = []
+    @exclusivity(unchecked) var operations: [Running?] = []
     /// When each lane is free again.
-    var laneFree: [UInt64] = [0, 0, 0]
-    var hangs = 0
-    var slowness: [Int] = []
+    @exclusivity(unchecked) var laneFree: [UInt64] = [0, 0, 0]
+    @exclusivity(unchecked) var hangs = 0
+    @exclusivity(unchecked) var slowness: [Int] = []
     var isFull = 0
     /// What its log and its hard state are known to hold durably.
-    var durable = DurableState()
+    @exclusivity(unchecked) var durable = DurableState()
 
     // The requests
-    var calls = Calls()
+    @exclusivity(unchecked) var calls = Calls()
     /// Who led when writes were last passed on.
-    var lastLeader: MemberID?
+    @exclusivity(unchecked) var lastLeader: MemberID?
 
     /// Crashes after so many more effects. Nil: none is planned.
-    var crashAfterEffects: Int?
+    @exclusivity(unchecked) var crashAfterEffects: Int?
     var plannedCrash: (power: Fault.PowerLoss?, down: Interval)?
     /// How long it stays down when it ends by itself.
     var downTime = Interval.milliseconds(500)
@@ -72,7 +72,7 @@ final class SimulatedMember {
     var exitsWithLoss = false
 
     /// What it showed after its last step.
-    var last = LastSeen()
+    @exclusivity(unchecked) var last = LastSeen()
 
     struct LastSeen {
         var role = Role.follower

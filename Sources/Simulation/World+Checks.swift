@@ -71,6 +71,10 @@ extension World {
             }
             index += 1
         }
+        // "Only log entries from the leader's current term are committed by counting replicas" (3.6.2).
+        if glance.role == .leader, process.replica.term(at: glance.commitIndex) != glance.term {
+            return report("committed", "n\(member.number) leads term \(glance.term) and commits entry \(glance.commitIndex) of an earlier one")
+        }
         for other in members where other.last.role == .leader && other.last.term > glance.term && other.isUp {
             guard let process = other.process else { continue }
             checkCompleteness(other, process, term: other.last.term)
@@ -143,6 +147,9 @@ extension World {
             }
         case .appendEntriesReply(let reply):
             guard case .success(let match) = reply.result else { return }
+            guard member.durable.hardState.term >= message.term else {
+                return report("hard-state", "n\(member.number) follows in term \(message.term) before it is on disk")
+            }
             guard Int(match.rawValue) <= member.durable.terms.count else {
                 return report("hard-state", "n\(member.number) acknowledges entry \(match), and has \(member.durable.terms.count) on disk")
             }

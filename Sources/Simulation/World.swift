@@ -11,27 +11,27 @@ final class World {
     let sink: ((TraceLine) -> Void)?
 
     /// Nanoseconds since the start of the run.
-    var now: UInt64 = 0
-    var queue = EventQueue()
-    var members: [SimulatedMember] = []
-    var connections: [Connection] = []
-    var wires: [Wire] = []
-    var letters = Slab<Posted>()
-    var clients: Clients
-    var oracle: Oracle
-    var worldRandom: SplitMix64
+    @exclusivity(unchecked) var now: UInt64 = 0
+    @exclusivity(unchecked) var queue = EventQueue()
+    @exclusivity(unchecked) var members: [SimulatedMember] = []
+    @exclusivity(unchecked) var connections: [Connection] = []
+    @exclusivity(unchecked) var wires: [Wire] = []
+    @exclusivity(unchecked) var letters = Slab<Posted>()
+    @exclusivity(unchecked) var clients: Clients
+    @exclusivity(unchecked) var oracle: Oracle
+    @exclusivity(unchecked) var worldRandom: SplitMix64
 
-    var violation: Violation?
-    var statistics = Statistics()
-    var history = History()
-    var coverage = Coverage()
-    var hash: TraceHash
-    var isCalm = false
+    @exclusivity(unchecked) var violation: Violation?
+    @exclusivity(unchecked) var statistics = Statistics()
+    @exclusivity(unchecked) var history = History()
+    @exclusivity(unchecked) var coverage = Coverage()
+    @exclusivity(unchecked) var hash: TraceHash
+    @exclusivity(unchecked) var isCalm = false
     /// Faults that have begun and not ended, by number in the plan.
     var active: [Int] = []
     var flapping: [Int] = []
     var isFlapDown: [Bool] = []
-    var isOver = false
+    @exclusivity(unchecked) var isOver = false
 
     init(_ plan: Plan, sink: ((TraceLine) -> Void)?) {
         self.plan = plan
