@@ -26,6 +26,7 @@ extension Keyspace {
                 try Command(decoding: entry.data, version: entry.version)
             }
             contents.enter(entry)
+            if digested != nil { digest(command) }
             outcome = contents.apply(command, of: entry, wantsResult: wantsResult)
             if digested != nil { digest(command) }
         case .noOperation, .configuration:

@@ -2,46 +2,52 @@ import Base
 
 // For those who compare members entry by entry: the simulator. A server never asks for it.
 extension Keyspace {
-    /// Begins to fold what each entry leaves behind into `digested`. Two keyspaces that applied the same entries since
-    /// their beginning have the same digest, and two that came to differ do not, but for a chance of 1 in 2^64.
-    package mutating func startDigest() { digested = digested ?? 0 }
+    /// Begins to keep the digest of everything that is there in `digested`: key by key, with all that is known of it.
+    /// Two keyspaces that hold the same have the same digest, however each came to it; two that differ have not, but for
+    /// a chance of 1 in 2^64. O(keys), and then O(what an entry changes).
+    package mutating func startDigest() { digested = digestOfEverything() }
 
-    /// Folds in what a command has left of the keys that it names.
-    mutating func digest(_ command: Command) {
-        guard var digest = digested else { return }
-        digest.fold(contents.revision)
-        switch command {
-        case .single(let operation): contents.digest(operation, into: &digest)
-        case .transaction(let operations): for operation in operations { contents.digest(operation, into: &digest) }
-        }
-        digested = digest
-    }
-
-    /// Of all that is there: key by key, with everything that is known of it.
+    /// The digest, made anew.
     package borrowing func digestOfEverything() -> UInt64 {
-        var digest = contents.revision
+        var digest: UInt64 = 0
         contents.map.forEach(after: nil) { record in
-            record.digest(into: &digest)
+            digest ^= record.digest
             return true
         }
         return digest
     }
-}
 
-extension KeyspaceContents {
-    fileprivate func digest(_ operation: Operation, into digest: inout UInt64) {
-        guard !operation.isReadOnly, let key = operation.key else { return }
-        if let record = map.record(for: key) { record.digest(into: &digest) } else { digest.fold(0) }
+    /// Called before a command is applied and again after it: what it may change goes out, and what it left comes in.
+    mutating func digest(_ command: Command) {
+        guard var digest = digested else { return }
+        switch command {
+        case .single(let operation):
+            if !operation.isReadOnly, let key = operation.key { digest ^= contents.digest(of: key) }
+        case .transaction(let operations):
+            for (place, operation) in operations.enumerated() where !operation.isReadOnly {
+                guard let key = operation.key else { continue }
+                // A key that is written twice counts once.
+                let isKnown = operations[..<place].contains { !$0.isReadOnly && $0.key == key }
+                if !isKnown { digest ^= contents.digest(of: key) }
+            }
+        }
+        digested = digest
     }
 }
 
+extension KeyspaceContents {
+    fileprivate func digest(of key: Bytes) -> UInt64 { map.record(for: key)?.digest ?? 0 }
+}
+
 extension Record {
-    fileprivate func digest(into digest: inout UInt64) {
+    fileprivate var digest: UInt64 {
+        var digest: UInt64 = 0
         digest.fold(created)
         digest.fold(modified)
         digest.fold(version)
         digest.fold(length)
         cell.withUnsafeBytes { digest.fold($0) }
+        return digest
     }
 }
 

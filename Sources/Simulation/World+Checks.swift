@@ -225,6 +225,9 @@ extension World {
                 return report("answers", "n\(member.number) owes \(member.calls.count) answers at the end of the calm")
             }
             let own = process.replica.digestOfEverything()
+            guard own == oracle.lastDigest else {
+                return report("state-machine", "n\(member.number) holds another keyspace than its entries made")
+            }
             if let digest, digest != own {
                 return report("state-machine", "n\(member.number) holds another keyspace than others at the end of the calm")
             }

@@ -28,10 +28,17 @@ extension World {
         }
         guard case .member(let recovered) = recovery else { return stayOut(member, "its disk is blank: the others know it under an id that it lost") }
         judge(recovered, of: member)
+        let (term, lastIndex) = (recovered.hardState.term, recovered.lastIndex)
+        let process: SimulatedMember.Process
+        do throws(RecoveryFailure) {
+            process = try makeReplica(recovered, member)
+        } catch {
+            return refuseStart(member, error)
+        }
         if member.incarnation > 0 { statistics.restarts += 1 }
-        hash.fold(now, 1 << 8 | member.number, recovered.lastIndex.rawValue)
-        note(member.number, "starts with term \(recovered.hardState.term), log through \(recovered.lastIndex)")
-        member.process = SimulatedMember.Process(makeReplica(recovered, member))
+        hash.fold(now, 1 << 8 | member.number, lastIndex.rawValue)
+        note(member.number, "starts with term \(term), log through \(lastIndex)")
+        member.process = process
         member.life = .running
         member.turn = Turn()
         member.effects = ReplicaEffects()
@@ -42,7 +49,7 @@ extension World {
         member.calls = Calls()
         member.lastLeader = nil
         member.last = SimulatedMember.LastSeen()
-        member.last.term = recovered.hardState.term
+        member.last.term = term
         for other in members where other.number != member.number {
             // What a machine without power left open ends with the first word of its successor.
             breakConnection(connection(of: other.number, to: member.number))
@@ -52,24 +59,16 @@ extension World {
         wake(member)
     }
 
-    private func makeReplica(_ recovered: consuming Recovered, _ member: SimulatedMember) -> Replica {
-        let own = member.clock.instant(at: now)
-        let shape = LogShape(
-            baseIndex: recovered.firstIndex.previous, baseTerm: recovered.baseTerm,
-            runs: recovered.runs.map { LogShape.Run(first: $0.first, term: $0.term) }, lastIndex: recovered.lastIndex)
-        let first = PlacedConfiguration(index: 0, configuration: recovered.bootstrap ?? configuration)
-        let restored = RestoredState(
-            identity: member.id, cluster: configuration.clusterID, seed: member.dice.next(), now: own,
-            hardState: recovered.hardState, log: shape, tail: recovered.tail,
-            configurations: [first] + recovered.configurations.map {
-                PlacedConfiguration(index: $0.index, configuration: $0.configuration)
-            })
-        var replica = Replica(
-            raft: Raft(restored, parameters: plan.parameters), firstIndex: recovered.firstIndex,
-            storage: Storage(recovered, limits: plan.storageLimits), limits: plan.replicaLimits, now: own)
+    private func makeReplica(
+        _ recovered: consuming Recovered, _ member: SimulatedMember
+    ) throws(RecoveryFailure) -> SimulatedMember.Process {
+        var replica = try Replica(
+            recovered, from: member.disk, first: recovered.bootstrap ?? configuration, seed: member.dice.next(),
+            parameters: plan.parameters, storageLimits: plan.storageLimits, limits: plan.replicaLimits,
+            now: member.clock.instant(at: now))
         replica.startRecord()
         replica.isWatched = sink != nil
-        return replica
+        return SimulatedMember.Process(replica)
     }
 
     /// The disk is not what it was: right, when a fault made it so.
