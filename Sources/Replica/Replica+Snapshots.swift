@@ -71,9 +71,12 @@ extension Replica {
 
     /// Slow followers get entries as long as the log has them: some stay, and all that a snapshot on its way leads to.
     mutating func cutLog(behind point: SnapshotPoint) {
-        var through = Index(point.index.rawValue - min(point.index.rawValue, UInt64(limits.keptEntries)))
-        if let limit = raft.compactionLimit { through = min(through, limit) }
-        input.compactThrough = through
+        let kept = min(point.index.rawValue, UInt64(limits.keptEntries))
+        var through = max(Index(point.index.rawValue - kept), storage.firstIndex(ofLast: limits.keptLogBytes).previous)
+        if let limit = raft.compactionLimit, storage.logBytes < limits.keptLogBytesWhileSending {
+            through = min(through, limit)
+        }
+        input.compactThrough = min(through, point.index)
     }
 
     mutating func snapshotFailed(_ index: Index, into effects: inout ReplicaEffects) {

@@ -25,8 +25,11 @@ public struct ReplicaLimits: Sendable {
     /// size. `.max`: never.
     public var snapshotLogBytes = Int.max
     public var snapshotLogPercent = 50
-    /// How many entries stay in the log behind a snapshot, for followers a little behind.
+    /// How many entries stay in the log behind a snapshot at most, and how many bytes of it, for followers a little behind.
     public var keptEntries = 10_000
+    public var keptLogBytes = 32 << 20
+    /// A snapshot that is on its way to somebody keeps the log behind it, up to so many bytes.
+    public var keptLogBytesWhileSending = 512 << 20
     /// Bytes of one chunk of a snapshot, and of one piece of the work of encoding it.
     public var snapshotChunkBytes = 256 << 10
     public var snapshotWorkBytes = 1 << 20

@@ -14,8 +14,14 @@ extension Storage {
         reads.void(before: firstIndex)
     }
 
-    /// How many bytes the segments take that still hold something, as far as whole segments go.
+    /// How many bytes the log takes on the disk, in whole segments.
     public var logBytes: Int { spans.count * limits.segmentBytes }
+
+    /// Where the last `bytes` of the log begin, in whole segments; the log's first index when there are no more.
+    public func firstIndex(ofLast bytes: Int) -> Index {
+        let count = max(1, bytes / limits.segmentBytes)
+        return spans.count > count ? max(firstIndex, spans[spans.count - count].first) : firstIndex
+    }
 
     /// The number of segments, counted from the oldest, that hold nothing any more and are not being read.
     private var countOfRemovable: Int {

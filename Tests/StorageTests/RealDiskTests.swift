@@ -98,6 +98,65 @@ final class TemporaryDirectory {
         return directory
     }
 
+    @Test("A snapshot is written, found, read in pieces, and followed by the log, on a real disk")
+    func snapshot() throws {
+        let temporary = TemporaryDirectory()
+        let directory = try formatted(temporary)
+        let chunks = (0..<30 as Range<UInt8>).map { Bytes([UInt8](repeating: $0, count: 10_000)) }
+        func start() throws -> Recovered {
+            guard case .member(let recovered) = try Storage.recover(from: directory, limits: smallLimits()) else {
+                throw Rig.Blank()
+            }
+            return recovered
+        }
+        var storage = Storage(try start(), limits: smallLimits())
+        var events: [StorageEvent] = []
+        func settle(_ storage: inout Storage) {
+            var operations: [DiskOperation] = []
+            repeat {
+                operations.removeAll()
+                storage.nextOperations(into: &operations)
+                for operation in operations {
+                    storage.completed(operation.id, directory.executor.run(operation), now: .zero, into: &events)
+                }
+            } while !operations.isEmpty
+        }
+        storage.write(token: 1, hardState: HardState(term: 1), truncateFrom: nil, entries: entries(1...400))
+        settle(&storage)
+        storage.beginSnapshot(index: 350, term: 1)
+        for chunk in chunks { storage.appendToSnapshot(chunk) }
+        storage.finishSnapshot()
+        settle(&storage)
+        storage.compact(through: 340)
+        storage.readSnapshot(request: 9, index: 350, offset: 9_990, count: 20)
+        settle(&storage)
+        let pieces = events.compactMap { if case .snapshotBytes(9, let bytes) = $0 { bytes?.array } else { nil } }
+        #expect(pieces == [[UInt8](repeating: 0, count: 10) + [UInt8](repeating: 1, count: 10)])
+        let recovered = try start()
+        #expect(recovered.snapshot?.index == 350 && recovered.lastIndex == 400)
+        var content: [UInt8] = []
+        try Storage.content(of: recovered.snapshot!, from: directory) { content += $0.array }
+        #expect(content == chunks.flatMap(\.array))
+        // One that nobody wants, and one that an installation replaces the log with.
+        var again = Storage(recovered, limits: smallLimits())
+        again.beginSnapshot(index: 360, term: 1)
+        again.appendToSnapshot(chunks[0])
+        settle(&again)
+        again.abandonSnapshot()
+        settle(&again)
+        again.beginSnapshot(index: 900, term: 1)
+        again.appendToSnapshot(chunks[1])
+        again.finishSnapshot()
+        settle(&again)
+        again.write(token: 1, hardState: nil, truncateFrom: nil, restartAfter: 900, entries: entries(901...910))
+        again.removeSnapshots(except: [])
+        settle(&again)
+        let last = try start()
+        #expect(last.snapshot?.index == 900 && last.firstIndex == 901 && last.lastIndex == 910)
+        let names = try directory.list().map(\.file.name).filter { $0.hasPrefix("snapshot") }
+        #expect(names == ["snapshot-0000000000000900.dat"])
+    }
+
     @Test("A directory belongs to one process at a time")
     func lock() throws {
         let temporary = TemporaryDirectory()
