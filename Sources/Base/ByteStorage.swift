@@ -109,4 +109,20 @@ extension Bytes {
             suffix.withUnsafeBytes { target.copyMemory(from: $0) }
         }
     }
+
+    /// Makes these `count` new bytes, written by `body` into the memory that the value has already, and says true;
+    /// or says false and does nothing: when anybody else refers to that memory, or it is too small, or much too
+    /// large. No other `Bytes` can see the change, since there is none over the same memory.
+    ///
+    /// `body` may read what the bytes were until it overwrites it; it must write all of them that change.
+    @inlinable
+    public mutating func rewrite(count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
+        guard count > 0, isKnownUniquelyReferenced(&storage), let storage else { return false }
+        let room = storage.room
+        guard count <= room - Int(start), room <= 2 * count + 64 else { return false }
+        body(UnsafeMutableRawBufferPointer(start: storage.base + Int(start), count: count))
+        storage.claimed = Int(start) + count
+        length = UInt32(count)
+        return true
+    }
 }

@@ -3,9 +3,9 @@
 ///
 /// Layout: one reference and two 32-bit numbers, 16 bytes; at most 4 GiB.
 public struct Bytes: @unchecked Sendable {
-    @usableFromInline let storage: ByteStorage?
+    @usableFromInline var storage: ByteStorage?
     @usableFromInline let start: UInt32
-    @usableFromInline let length: UInt32
+    @usableFromInline var length: UInt32
 
     /// No bytes at all; allocates nothing.
     @inlinable

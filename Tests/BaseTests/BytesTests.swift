@@ -120,6 +120,27 @@ func randomBytes(_ random: inout SplitMix64, below bound: UInt64) -> Bytes {
         #expect(address(bytes.appending("")) == address(bytes))
     }
 
+    @Test("bytes are rewritten in place only when nobody else sees it and the memory is of the right size")
+    func rewriting() {
+        func fill(_ bytes: inout Bytes, _ count: Int) -> Bool {
+            bytes.rewrite(count: count) { target in
+                for at in target.indices { target[at] = UInt8(ascii: "n") }
+            }
+        }
+        var bytes = Bytes([UInt8](repeating: 1, count: 200))
+        let before = address(bytes)
+        #expect(fill(&bytes, 180) && address(bytes) == before)
+        #expect(bytes == Bytes([UInt8](repeating: UInt8(ascii: "n"), count: 180)))
+        #expect(bytes.appending("xyz").count == 183, "what a shorter value leaves behind it may be claimed")
+        #expect(fill(&bytes, 200) && !fill(&bytes, 201) && !fill(&bytes, 60) && !fill(&bytes, 0))
+        let slice = bytes[3..<5]
+        #expect(!fill(&bytes, 200) && slice == "nn" && bytes.count == 200)
+        var none = Bytes()
+        #expect(!fill(&none, 1))
+        var tail = Bytes("0123456789")[4..<10]
+        #expect(fill(&tail, 6) && tail == "nnnnnn" && !fill(&tail, 7))
+    }
+
     @Test("UTF-8 is judged as the standard library judges it")
     func utf8() {
         for text in ["", "a", "é", "水", "🌊", "a long text, ä ö ü, 水水水水 🌊🌊", "\0", "\u{d7ff}\u{e000}\u{10ffff}"] {
