@@ -24,8 +24,10 @@ extension Command {
         case tooLong(at: Int)
     }
 
+    static let singleForm: UInt8 = 1
+
     private enum Form {
-        static let single: UInt8 = 1
+        static let single: UInt8 = singleForm
         static let transaction: UInt8 = 2
     }
 
@@ -79,9 +81,11 @@ extension Command {
 }
 
 extension Operation {
+    static let setCode: UInt8 = 2
+
     private enum Code {
         static let get: UInt8 = 1
-        static let set: UInt8 = 2
+        static let set: UInt8 = setCode
         static let strlen: UInt8 = 3
         static let delete: UInt8 = 4
         static let append: UInt8 = 5

@@ -19,6 +19,9 @@ extension Keyspace {
         guard entry.index == contents.appliedIndex.next else {
             throw .outOfOrder(entry: entry.index, applied: contents.appliedIndex)
         }
+        if entry.kind == .command, entry.sessionID == 0, contents.applyPlainSet(entry) {
+            return Outcome(revision: contents.revision, result: wantsResult ? .single(.set) : .none)
+        }
         let outcome: Outcome
         switch entry.kind {
         case .command:
@@ -64,6 +67,19 @@ extension KeyspaceContents {
         appliedIndex = entry.index
         timeMs = max(timeMs, entry.timeMs)
         sessions.expire(at: timeMs)
+    }
+
+    /// The short way for one `set` of data without a session; false when the entry is something else.
+    fileprivate mutating func applyPlainSet(_ entry: Entry) -> Bool {
+        entry.data.withUnsafeBytes { bytes in
+            guard let set = PlainSet(bytes, version: entry.version) else { return false }
+            enter(entry)
+            revision += 1
+            map.set(
+                UnsafeRawBufferPointer(rebasing: bytes[set.key]), UnsafeRawBufferPointer(rebasing: bytes[set.data]),
+                revision: revision)
+            return true
+        }
     }
 
     /// "If a server receives a command whose serial number has already been executed, it responds immediately without

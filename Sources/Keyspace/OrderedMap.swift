@@ -58,6 +58,20 @@ struct OrderedMap: Sendable {
         return (old, node.splitIfOver(insertedAt: at + 1))
     }
 
+    /// Puts data under a key, over what stood there. Where the key is there already, which is what a store does most,
+    /// the way down counts no reference, and the memory of the old value takes the new one when it can.
+    mutating func set(_ key: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, revision: UInt64) {
+        Self.own(&root)
+        var node = Unmanaged.passUnretained(root)
+        // The root holds all that is passed on the way.
+        let isReplaced = withExtendedLifetime(root) {
+            while let child = node._withUnsafeGuaranteedRef({ $0.ownedChild(for: key) }) { node = child }
+            return node._withUnsafeGuaranteedRef { $0.replace(key, data, revision: revision) }
+        }
+        guard !isReplaced else { return }
+        update(Bytes(copying: key)) { _ in Record(key: key, data: data, revision: revision) }
+    }
+
     /// Takes a key out and gives back its record.
     @discardableResult
     mutating func remove(_ key: Bytes) -> Record? {

@@ -28,16 +28,41 @@ struct Record: Sendable {
             tail = list.packed
             items = UInt32(list.count)
         }
-        cell = Bytes(capacity: key.count + tail.count) { target in
-            key.withUnsafeBytes { target.copyMemory(from: $0) }
-            let behind = UnsafeMutableRawBufferPointer(rebasing: target[key.count...])
-            tail.withUnsafeBytes { behind.copyMemory(from: $0) }
-            return key.count + tail.count
-        }
+        cell = key.withUnsafeBytes { key in tail.withUnsafeBytes { Self.cell(key, $0) } }
         keyLength = UInt32(key.count)
         self.created = created
         self.modified = modified
         self.version = version
+    }
+
+    /// Data under a new key, both copied.
+    init(key: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer, revision: UInt64) {
+        cell = Self.cell(key, data)
+        keyLength = UInt32(key.count)
+        items = Self.noList
+        created = revision
+        modified = revision
+        version = 1
+    }
+
+    /// Puts data in the value's place: into the same memory when nobody else has it and it fits.
+    mutating func set(_ data: UnsafeRawBufferPointer, revision: UInt64) {
+        let start = Int(keyLength)
+        let rewritten = cell.rewrite(count: start + data.count) { target in
+            UnsafeMutableRawBufferPointer(rebasing: target[start...]).copyMemory(from: data)
+        }
+        if !rewritten { cell = withKey { Self.cell($0, data) } }
+        items = Self.noList
+        modified = revision
+        version += 1
+    }
+
+    private static func cell(_ key: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer) -> Bytes {
+        Bytes(capacity: key.count + tail.count) { target in
+            target.copyMemory(from: key)
+            UnsafeMutableRawBufferPointer(rebasing: target[key.count...]).copyMemory(from: tail)
+            return key.count + tail.count
+        }
     }
 
     /// Shares the storage of the value: compact what is kept for long.

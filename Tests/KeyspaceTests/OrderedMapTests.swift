@@ -29,7 +29,16 @@ import Testing
             switch random.next(below: 10) {
             case 0:
                 #expect(map.record(for: key)?.modified == oracle.records[key])
-            case 1..<(growing ? 8 : 3):
+            case 1..<(growing ? 4 : 2):
+                let old = map.record(for: key)
+                let data = record(key, step).value
+                key.withUnsafeBytes { key in
+                    guard case .data(let data) = data else { return }
+                    data.withUnsafeBytes { map.set(key, $0, revision: step) }
+                }
+                #expect(old?.modified == oracle.records.updateValue(step, forKey: key))
+                #expect(map.record(for: key)?.value == data)
+            case 4..<(growing ? 8 : 5):
                 let old = map.update(key) { _ in record(key, step) }
                 #expect(old?.modified == oracle.records.updateValue(step, forKey: key))
             default:
