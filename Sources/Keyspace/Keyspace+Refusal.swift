@@ -1,6 +1,18 @@
 import Base
 
 extension Keyspace {
+    /// Judges a command in its encoding before it is proposed. Throws when it cannot be read.
+    public borrowing func refusal(
+        encoded bytes: Bytes, version: UInt64, limits: Limits
+    ) throws(Command.Failure) -> Refusal? {
+        let passes = bytes.withUnsafeBytes { bytes in
+            guard let set = PlainSet(bytes, version: version) else { return false }
+            return !set.key.isEmpty && set.key.count <= limits.keySize && set.data.count <= limits.valueSize
+        }
+        if passes { return nil }
+        return refusal(for: try Command(decoding: bytes, version: version), limits: limits)
+    }
+
     /// Judges a command before it is proposed, or a read before it is answered; nil when it may pass. What an append
     /// would leave behind is judged by the state applied so far: entries on their way may let a value grow
     /// over the limit by what is in flight. Whether a value is of the right kind is decided when the entry is applied.

@@ -82,8 +82,9 @@ extension Replica {
                 guard proposal.sessionID == 0 || proposal.sequence > 0 else {
                     return Failure(.invalidArgument, "a session's sequences begin at 1", notApplied: true)
                 }
-                let command = try Command(decoding: proposal.data, version: proposal.version)
-                return keyspace.refusal(for: command, limits: limits.keyspace).map { Failure($0) }
+                return try keyspace.refusal(
+                    encoded: proposal.data, version: proposal.version, limits: limits.keyspace
+                ).map { Failure($0) }
             case .openSession:
                 _ = try SessionLimits(decoding: proposal.data, version: proposal.version)
                 return nil
