@@ -20,9 +20,15 @@ extension Replica {
     }
 
     mutating func apply(_ entries: [Entry], into effects: inout ReplicaEffects) {
-        for entry in entries where entry.index > keyspace.appliedIndex {
-            guard effects.failure == nil else { return }
-            apply(entry, into: &effects)
+        var first = 0
+        while first < entries.count {
+            let group = entries[first..<min(first + Keyspace.touchAhead, entries.count)]
+            keyspace.touch(group)
+            for entry in group where entry.index > keyspace.appliedIndex {
+                guard effects.failure == nil else { return }
+                apply(entry, into: &effects)
+            }
+            first = group.endIndex
         }
     }
 
