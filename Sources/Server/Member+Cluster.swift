@@ -2,6 +2,7 @@ import Base
 import Consensus
 import EventLoop
 import GRPC
+import Keyspace
 import LogFormat
 import Replica
 import Wire
@@ -33,7 +34,16 @@ extension Member {
                 call.fail(error)
             }
         }
-        for path in [Wire.Path.clusterAddServer, Wire.Path.clusterRemoveServer, Wire.Path.clusterOpenSession] {
+        server.register(MethodPath(Wire.Path.clusterOpenSession)) { [unowned self] call, message in
+            do throws(Wire.DecodeFailure) {
+                try codec.decodeOpenSessionRequest(message)
+                if let failure = sessionRefusal, replica.role == .leader { return call.fail(failure) }
+                ask(.openSession(), deadline: call.deadline, for: .session(call))
+            } catch {
+                call.fail(error)
+            }
+        }
+        for path in [Wire.Path.clusterAddServer, Wire.Path.clusterRemoveServer] {
             server.register(MethodPath(path)) { call, _ in
                 call.fail(
                     Status(.unimplemented, "this version of the server cannot do that yet"), trailers: .notApplied)
@@ -68,6 +78,30 @@ extension Member {
         status.clusterID = cluster
         status.address = address
         return status
+    }
+
+    /// Why no session may be opened: a member that does not know such entries would have to stop at one. As long as a member
+    /// has never been greeted, it is taken to be like the others.
+    var sessionRefusal: Failure? {
+        let isUnderstood = peers.values.allSatisfy { $0.entryKinds?.contains(.openSession) ?? true }
+        return isUnderstood
+            ? nil
+            : Failure(
+                .failedPrecondition, "a member runs an earlier version, which knows no sessions: upgrade it first",
+                notApplied: true)
+    }
+
+    func reply(toOpenSession call: ServerCall, _ result: Answer.Result) {
+        switch result {
+        case .outcome(let outcome):
+            guard case .session(let id) = outcome.result else {
+                preconditionFailure("a session that was opened has an id")
+            }
+            call.reply(codec.encodeOpenSessionResponse(sessionID: id))
+        case .failed(let failure): call.fail(failure)
+        case .frozen, .log, .leadershipTransferred, .members:
+            preconditionFailure("a session got the answer to another kind of request")
+        }
     }
 
     private func transferLeadership(_ call: ServerCall, _ request: Wire.ChangeRequest) {

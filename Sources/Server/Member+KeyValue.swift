@@ -60,8 +60,7 @@ extension Member {
         server.register(MethodPath(path)) { [unowned self] call, message in
             do throws(Wire.DecodeFailure) {
                 let request = try decode(codec, message)
-                guard request.requestID == nil else { return call.fail(.sessionsUnknown, trailers: .notApplied) }
-                ask(.write(request.command, version: Command.version), deadline: call.deadline, for: .unary(call))
+                write(call, request.command, request.requestID)
             } catch {
                 call.fail(error)
             }
@@ -69,13 +68,24 @@ extension Member {
     }
 
     private func transact(_ call: ServerCall, _ request: Wire.TransactRequest) {
-        guard request.requestID == nil else { return call.fail(.sessionsUnknown, trailers: .notApplied) }
         let command = request.command
         if command.isReadOnly {
             ask(.read(command, .linearizable), deadline: call.deadline, for: .unary(call))
         } else {
-            ask(.write(command.encode(), version: Command.version), deadline: call.deadline, for: .unary(call))
+            write(call, command.encode(), request.requestID)
         }
+    }
+
+    /// With a request id it is applied once, however often it is sent (dissertation 6.3).
+    private func write(_ call: ServerCall, _ command: Bytes, _ id: Wire.RequestID?) {
+        if let id, id.sessionID == 0 || id.sequence == 0 {
+            return call.fail(
+                Status(.invalidArgument, "a request_id has a session_id from OpenSession, and a sequence from 1 on"),
+                trailers: .notApplied)
+        }
+        ask(
+            .write(command, version: Command.version, session: id?.sessionID ?? 0, sequence: id?.sequence ?? 0),
+            deadline: call.deadline, for: .unary(call))
     }
 
     private func streamKeys(_ call: ServerCall, _ request: Wire.ReadRequest) {
@@ -111,10 +121,4 @@ extension Member {
 extension Wire.Consistency {
     /// LEASE means LINEARIZABLE until the server can do it (contract).
     var freshness: Freshness { self == .local ? .local : .linearizable }
-}
-
-
-extension Status {
-    static let sessionsUnknown = Status(
-        .unimplemented, "request_id is not supported yet: send the write without it, and mind that a retry may repeat it")
 }

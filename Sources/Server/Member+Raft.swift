@@ -122,13 +122,15 @@ extension Member {
         let batch = ForwardedBatch(call: call, count: request.proposals.count)
         guard !request.proposals.isEmpty else { return finish(batch) }
         for proposal in request.proposals {
-            guard proposal.requestID == nil else {
-                let failure = Failure(.failedPrecondition, "this leader knows no sessions", notApplied: true)
+            if proposal.kind == .openSession, let failure = sessionRefusal {
                 reply(to: batch, proposal.id, .failed(failure))
                 continue
             }
+            let entry = Proposal(
+                kind: proposal.kind, sessionID: proposal.requestID?.sessionID ?? 0,
+                sequence: proposal.requestID?.sequence ?? 0, version: proposal.version, data: proposal.command)
             ask(
-                .forwardedWrite(proposal.command, version: proposal.version),
+                .propose(entry, isForwarded: true),
                 deadline: proposal.deadlineLeft.map { loop.now + $0 },
                 for: .forwarded(batch, proposal: proposal.id))
         }

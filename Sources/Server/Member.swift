@@ -146,6 +146,7 @@ public actor Member {
         case .forwarded(let batch, let proposal): reply(to: batch, proposal, answer.result)
         case .keys(let stream): stream.receive(answer.result)
         case .log(let stream): stream.receive(answer.result, codec: codec)
+        case .session(let call): reply(toOpenSession: call, answer.result)
         case .transfer(let call): reply(toTransfer: call, answer.result)
         case .none: break
         }

@@ -21,6 +21,8 @@ final class Peer: @unchecked Sendable {
     /// The peer has answered Hello on this connection, and is who it should be.
     private var isGreeted = false
     /// Writes on their way to the peer as leader, by number of the call.
+    /// Which kinds of entries it has said that it can apply; nil before it was ever greeted.
+    private(set) var entryKinds: [Entry.Kind]?
     private var forwards: [UInt64: (ids: [RequestID], call: CallHandle)] = [:]
     private var lastForward: UInt64 = 0
     private var isClosed = false
@@ -98,6 +100,7 @@ final class Peer: @unchecked Sendable {
             guard hello.protocolVersions.contains(Wire.Hello.protocolVersion) else {
                 return complain("speaks none of our protocol versions", member)
             }
+            entryKinds = hello.entryKinds
         } catch {
             return complain("greets unreadably: \(error.message)", member)
         }
@@ -196,8 +199,11 @@ final class Peer: @unchecked Sendable {
             let now = member.loop.now
             let proposals = batch.map { forward in
                 Wire.Proposal(
-                    id: forward.id.rawValue, deadlineLeft: forward.deadline == .never ? nil : forward.deadline - now,
-                    version: forward.version, command: forward.data)
+                    id: forward.id.rawValue,
+                    requestID: forward.session == 0
+                        ? nil : Wire.RequestID(sessionID: forward.session, sequence: forward.sequence),
+                    deadlineLeft: forward.deadline == .never ? nil : forward.deadline - now,
+                    version: forward.version, command: forward.data, kind: forward.kind)
             }
             return member.codec.encode(Wire.ProposeRequest(header: member.header(to: id), proposals: proposals))
         }

@@ -16,6 +16,7 @@ struct PendingCalls {
         case keys(KeyStream)
         case log(LogStream)
         case transfer(ServerCall)
+        case session(ServerCall)
         /// Nobody: the member asked on its own account.
         case none
     }

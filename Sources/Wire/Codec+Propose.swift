@@ -26,6 +26,7 @@ extension Wire.Codec {
         message.pointee.caller = arena.copy(proposal.caller)
         message.pointee.traceparent = arena.copy(proposal.traceparent)
         message.pointee.command = ProtobufCBinaryData(borrowing: proposal.command)
+        message.pointee.kind = proposal.kind == .command ? 0 : proposal.kind.rawValue
         return withExtendedLifetime(proposal) { pack(message) }
     }
 
@@ -53,7 +54,8 @@ extension Wire.Codec {
                 id: message.proposal_id, requestID: requestID,
                 deadlineLeft: left == 0 || left > UInt64.max / 1_000_000 ? nil : .milliseconds(left),
                 version: message.version, caller: try message.caller.text("caller"),
-                traceparent: try message.traceparent.text("traceparent"), command: command.finish())
+                traceparent: try message.traceparent.text("traceparent"), command: command.finish(),
+                kind: message.kind == 0 ? .command : Entry.Kind(rawValue: message.kind))
         }
     }
 

@@ -6,6 +6,10 @@ extension Wire {
     public struct Hello: Equatable, Sendable {
         /// What this program speaks.
         public static let protocolVersion: UInt32 = 1
+        /// What this program can apply.
+        public static let knownEntryKinds: [Entry.Kind] = [
+            .noOperation, .command, .configuration, .openSession, .closeSession,
+        ]
 
         public var cluster: ClusterID
         public var group: UInt64
@@ -26,7 +30,7 @@ extension Wire {
         public init(
             cluster: ClusterID, group: UInt64 = 0, from: MemberID, to: MemberID,
             protocolVersions: [UInt32] = [Hello.protocolVersion], features: [String] = [],
-            entryKinds: [Entry.Kind] = [.noOperation, .command, .configuration], name: String, address: String,
+            entryKinds: [Entry.Kind] = Hello.knownEntryKinds, name: String, address: String,
             configuration: LoggedConfiguration?, version: String
         ) {
             self.cluster = cluster

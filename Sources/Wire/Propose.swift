@@ -28,10 +28,12 @@ extension Wire {
         public var traceparent: String
         /// `Entry.data`; when it was decoded, with `Entry.headroom` in front, unclaimed.
         public var command: Bytes
+        /// What the entry is to be.
+        public var kind: Entry.Kind
 
         public init(
             id: UInt64, requestID: RequestID? = nil, deadlineLeft: Interval? = nil, version: UInt64, caller: String = "",
-            traceparent: String = "", command: Bytes
+            traceparent: String = "", command: Bytes, kind: Entry.Kind = .command
         ) {
             self.id = id
             self.requestID = requestID
@@ -40,6 +42,7 @@ extension Wire {
             self.caller = caller
             self.traceparent = traceparent
             self.command = command
+            self.kind = kind
         }
     }
 

@@ -152,17 +152,31 @@ def check_transactions_that_make_no_sense(member):
     equal(len(member.transact(*[op_get(key)] * 10_000).results), 10_000)
 
 
-def check_request_id_is_never_ignored(member):
+def check_unknown_session(member):
     key = member.key()
-    identity = kv_pb2.RequestId(session_id=7, sequence=1)
+    identity = kv_pb2.RequestId(session_id=2**60, sequence=1)
     all_fail({
         "set": lambda: member.set(key, b"v", request_id=identity),
         "delete": lambda: member.delete(key, request_id=identity),
         "append": lambda: member.append(key, suffix=b"v", request_id=identity),
         "transact": lambda: member.transact(op_set(key, b"v"), request_id=identity),
-        "open session": lambda: member.cluster.OpenSession(cluster_pb2.OpenSessionRequest(), timeout=10),
-    }, StatusCode.UNIMPLEMENTED)
+    }, StatusCode.FAILED_PRECONDITION)
+    for identity in (kv_pb2.RequestId(session_id=0, sequence=1), kv_pb2.RequestId(session_id=7, sequence=0)):
+        all_fail({"half an id": lambda: member.set(key, b"v", request_id=identity)}, INVALID)
     true(not member.get(key).HasField("value"), "a refused write was applied")
+
+
+def check_session_applies_once(member):
+    """The same request, sent to every member, is applied once and answered the same each time."""
+    key = member.key()
+    session = member.cluster.OpenSession(cluster_pb2.OpenSessionRequest(), timeout=10).session_id
+    true(session > 0, "a session has no id")
+    for sequence in (1, 2, 3):
+        identity = kv_pb2.RequestId(session_id=session, sequence=sequence)
+        answers = [one.append(key, suffix=b"x", request_id=identity) for one in [member, *member.others, member]]
+        true(all(answer.length == sequence for answer in answers), f"lengths {[a.length for a in answers]}")
+        true(len({answer.revision for answer in answers}) == 1, "a repeated request got another revision")
+    equal(member.get(key).value.data, b"xxx")
 
 
 def check_unknown_method_and_service(member):

@@ -2406,7 +2406,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__propose_request__descriptor =
   (ProtobufCMessageInit) swiftwater__v1__propose_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__proposal__field_descriptors[8] =
+static const ProtobufCFieldDescriptor swiftwater__v1__proposal__field_descriptors[9] =
 {
   {
     "proposal_id",
@@ -2504,11 +2504,24 @@ static const ProtobufCFieldDescriptor swiftwater__v1__proposal__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "kind",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__Proposal, kind),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__proposal__field_indices_by_name[] = {
   5,   /* field[5] = caller */
   7,   /* field[7] = command */
   3,   /* field[3] = deadline_left_ms */
+  8,   /* field[8] = kind */
   0,   /* field[0] = proposal_id */
   2,   /* field[2] = sequence */
   1,   /* field[1] = session_id */
@@ -2518,7 +2531,7 @@ static const unsigned swiftwater__v1__proposal__field_indices_by_name[] = {
 static const ProtobufCIntRange swiftwater__v1__proposal__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__proposal__descriptor =
 {
@@ -2528,7 +2541,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__proposal__descriptor =
   "Swiftwater__V1__Proposal",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__Proposal),
-  8,
+  9,
   swiftwater__v1__proposal__field_descriptors,
   swiftwater__v1__proposal__field_indices_by_name,
   1,  swiftwater__v1__proposal__number_ranges,

@@ -403,10 +403,14 @@ struct  Swiftwater__V1__Proposal
    * Entry.data.
    */
   ProtobufCBinaryData command;
+  /*
+   * Of EntryKind: what the entry is to be. 0 stands for a command.
+   */
+  uint64_t kind;
 };
 #define SWIFTWATER__V1__PROPOSAL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__proposal__descriptor) \
-    , 0, 0, 0, 0, 0, {0,NULL}, {0,NULL}, {0,NULL} }
+    , 0, 0, 0, 0, 0, {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Swiftwater__V1__ProposeResponse
