@@ -5,6 +5,6 @@ extension Raft {
     /// The packed bytes of the entries in memory.
     package var bytesInMemory: Int { tail.byteCount }
     package var votedFor: MemberID? { hardState.votedFor }
-    /// The term of the last entry of the log.
-    package var lastTerm: Term { log.lastTerm }
+    /// The entry before the log's first: a snapshot covers it.
+    package var baseIndex: Index { log.baseIndex }
 }

@@ -39,12 +39,16 @@ package struct Glance: Sendable {
     package var commitIndex: Index
     package var appliedIndex: Index
     package var lastIndex: Index
+    /// A snapshot covers the log through this one.
+    package var baseIndex: Index
     package var durableIndex: Index
     package var firstIndexInMemory: Index
     package var bytesInMemory: Int
     /// Requests taken and not answered, and the bytes of their commands.
     package var requests: Int
     package var requestBytes: Int
+    /// Of the keyspace.
+    package var digest: UInt64
     /// Entries that wait for the disk, in bytes, and messages that wait for them.
     package var backlogBytes: Int
     package var waitingMessages: Int
@@ -61,8 +65,9 @@ extension Replica {
         Glance(
             role: raft.role, term: raft.term, votedFor: raft.votedFor, leader: raft.leader,
             commitIndex: raft.commitIndex, appliedIndex: keyspace.appliedIndex, lastIndex: raft.lastIndex,
-            durableIndex: raft.durableIndex, firstIndexInMemory: raft.firstIndexInMemory,
+            baseIndex: raft.baseIndex, durableIndex: raft.durableIndex, firstIndexInMemory: raft.firstIndexInMemory,
             bytesInMemory: raft.bytesInMemory, requests: requestCount, requestBytes: requestBytes,
+            digest: keyspace.digested ?? 0,
             backlogBytes: storage.backlogBytes, waitingMessages: whenDurable.count)
     }
 

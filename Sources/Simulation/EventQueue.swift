@@ -4,7 +4,7 @@ import Base
 /// event is about stands elsewhere, under the number that it carries.
 struct EventQueue: ~Copyable {
     enum Kind: UInt8 {
-        case letter, turn, timer, diskDone, reconnect, keepalive, start
+        case letter, turn, timer, work, sendAgain, diskDone, reconnect, keepalive, start
         case faultBegins, faultEnds, flap
         case arrival, request, answer, timeout
         case calm, deadline, lastOrders, end

@@ -8,6 +8,9 @@ enum Letter {
     /// Writes that a follower passes on, with the number of its call.
     case propose(call: UInt64, [ReplicaEffects.Forward])
     case proposed(call: UInt64, [Turn.ForwardResult])
+    /// A piece of a snapshot, and the answer to it: the number of the transfer is the call's.
+    case chunk(SnapshotChunk)
+    case chunkAnswer(SnapshotReply)
 }
 
 /// A letter and its way.
@@ -199,6 +202,8 @@ extension World {
             receiver.turn.messages.append(message)
         case .propose(let call, let forwards):
             take(forwards, call: call, on: posted.connection, epoch: posted.epoch, at: receiver)
+        case .chunk(let chunk): receiver.turn.snapshotChunks.append(chunk)
+        case .chunkAnswer(let reply): return heard(reply)
         case .proposed(let call, let results):
             guard posted.epoch == connection.epoch,
                 let place = connections[posted.connection].forwards.firstIndex(where: { $0.call == call })
@@ -233,6 +238,7 @@ extension World {
             }
             wake(from)
         }
+        endTransfers(on: number)
         connections[number].retries = 0
         queue.add(.reconnect, at: now + 2_000_000 + worldRandom.next(below: 50_000_000), number: number)
     }
@@ -334,6 +340,8 @@ extension World {
             switch letter {
             case .message(let message): message.text()
             case .propose(let call, let forwards): "passes on \(forwards.count) writes, call \(call)"
+            case .chunk(let chunk): "snapshot \(chunk.index), bytes from \(chunk.offset), call \(chunk.call)"
+            case .chunkAnswer(let reply): "snapshot: \(reply.result), call \(reply.call)"
             case .proposed(let call, let results): "answers \(results.count) writes, call \(call)"
             }
         note(to, "\(loss.map { "does not get (\($0))" } ?? "gets") from n\(from): \(text)")

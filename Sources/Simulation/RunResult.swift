@@ -50,6 +50,8 @@ public struct Statistics: Sendable, Equatable {
     public var steps = 0
     /// Process starts after the first.
     public var restarts = 0
+    /// Snapshots that came from another member and took the place of what was there.
+    public var snapshotsInstalled = 0
     /// Entries that were committed.
     public var committed = 0
     public var virtualTime = Interval.zero

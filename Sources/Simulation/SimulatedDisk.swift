@@ -15,6 +15,8 @@ package final class SimulatedDisk: DirectoryImage {
 
     package final class File {
         fileprivate(set) package var bytes: UnsafeMutableRawBufferPointer
+        /// A snapshot's draft: it gets longer as it is written.
+        fileprivate var grows = false
         /// Nothing of it was ever synced.
         fileprivate var isNew = true
         /// What stood where something was written since the last sync, oldest first.
@@ -142,6 +144,10 @@ package final class SimulatedDisk: DirectoryImage {
         case .write(let file, var offset, let slices):
             let target = try open(file)
             try countDown(&writesUntilFailure, "pwrite", file)
+            let growth = offset + slices.reduce(0) { $0 + $1.count } - target.count
+            guard growth <= 0 || used + growth <= capacity else {
+                throw DiskError(call: "pwrite", file: file, code: 28, message: "No space", isFull: true)
+            }
             for slice in slices {
                 write(slice, to: target, at: offset)
                 offset += slice.count
@@ -180,6 +186,7 @@ package final class SimulatedDisk: DirectoryImage {
             throw DiskError(call: "fallocate", file: file, code: 28, message: "No space", isFull: true)
         }
         let created = File(size: size)
+        if case .snapshotDraft = file { created.grows = true }
         dirty.append(created)
         change(.put(file, created))
     }
@@ -187,8 +194,8 @@ package final class SimulatedDisk: DirectoryImage {
     /// Writes without sync: what was there is remembered until then.
     package func write(_ slice: Bytes, to target: File, at offset: Int) {
         guard !slice.isEmpty else { return }
-        if offset == target.count {
-            used += slice.count
+        if target.grows, offset + slice.count > target.count {
+            used += offset + slice.count - target.count
             target.resize(to: offset + slice.count)
         }
         precondition(offset + slice.count <= target.count, "a write beyond preallocated space")

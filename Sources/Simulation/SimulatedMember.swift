@@ -58,6 +58,9 @@ final class SimulatedMember {
     /// What its log and its hard state are known to hold durably.
     @exclusivity(unchecked) var durable = DurableState()
 
+    /// Work that another thread does.
+    var snapshotWork: SnapshotWork?
+
     // The requests
     @exclusivity(unchecked) var calls = Calls()
     /// Who led when writes were last passed on.

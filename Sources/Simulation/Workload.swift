@@ -41,6 +41,8 @@ extension StorageLimits {
         limits.readBytes = [1 << 10, 4 << 10][Int(random.next(below: 2))]
         limits.maxReads = 1 + Int(random.next(below: 3))
         limits.spaceRetry = .milliseconds(300)
+        limits.snapshotWriteBytes = 1 << 10
+        limits.snapshotSyncBytes = 4 << 10
         return limits
     }
 }
@@ -56,6 +58,12 @@ extension ReplicaLimits {
         limits.proposeBytesPerTurn = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]
         limits.transferTimeout = .milliseconds(600)
         limits.keyspace.valueSize = 512
+        limits.snapshotLogBytes = [6 << 10, 24 << 10, .max][Int(random.next(below: 3))]
+        limits.keptEntries = [0, 20, 300][Int(random.next(below: 3))]
+        limits.snapshotChunkBytes = [64, 1 << 10][Int(random.next(below: 2))]
+        limits.snapshotWorkBytes = [256, 4 << 10][Int(random.next(below: 2))]
+        limits.snapshotBacklogBytes = 2 << 10
+        limits.snapshotRetry = .milliseconds(400)
         return limits
     }
 }

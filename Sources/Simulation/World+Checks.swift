@@ -1,6 +1,7 @@
 import Base
 import Consensus
 import Keyspace
+internal import LogFormat
 import Replica
 import Storage
 
@@ -13,6 +14,7 @@ extension World {
         if glance.commitIndex > member.last.commitIndex { checkCommit(glance, member, process) }
         if let applied = process.replica.record?.applied, !applied.isEmpty { checkApplied(applied, member) }
         process.replica.record?.removeAll()
+        checkKeyspace(glance, member)
         if glance.role == .leader, member.last.role != .leader || glance.term != member.last.term {
             checkLeader(glance, member, process)
         }
@@ -50,6 +52,9 @@ extension World {
     private func checkCommit(_ glance: Glance, _ member: SimulatedMember, _ process: SimulatedMember.Process) {
         var index = Int(member.last.commitIndex.rawValue) + 1
         let last = Int(glance.commitIndex.rawValue)
+        // What a snapshot covers was committed before it was taken.
+        index = max(index, min(Int(glance.baseIndex.rawValue), oracle.committed.count))
+        if index == 0 { index = 1 }
         while index <= last {
             let term = process.replica.term(at: Index(UInt64(index)))?.rawValue ?? 0
             if index <= oracle.committed.count {
@@ -72,7 +77,8 @@ extension World {
             index += 1
         }
         // "Only log entries from the leader's current term are committed by counting replicas" (3.6.2).
-        if glance.role == .leader, process.replica.term(at: glance.commitIndex) != glance.term {
+        if glance.role == .leader, member.last.role == .leader,
+            process.replica.term(at: glance.commitIndex) != glance.term {
             return report("committed", "n\(member.number) leads term \(glance.term) and commits entry \(glance.commitIndex) of an earlier one")
         }
         for other in members where other.last.role == .leader && other.last.term > glance.term && other.isUp {
@@ -107,6 +113,15 @@ extension World {
         }
     }
 
+    /// The same again of the whole, for one who got it from a snapshot.
+    private func checkKeyspace(_ glance: Glance, _ member: SimulatedMember) {
+        guard glance.appliedIndex > member.last.appliedIndex else { return }
+        let index = Int(glance.appliedIndex.rawValue)
+        guard index <= oracle.digests.count, oracle.digests[index - 1] == glance.digest else {
+            return report("state-machine", "n\(member.number) has another keyspace at entry \(index) than others had")
+        }
+    }
+
     /// "At most one leader can be elected in a given term", and it has all that is committed (figure 3.2).
     private func checkLeader(_ glance: Glance, _ member: SimulatedMember, _ process: SimulatedMember.Process) {
         statistics.elections += 1
@@ -122,7 +137,9 @@ extension World {
     /// higher-numbered terms" (figure 3.2). With log matching the last one speaks for those before it.
     private func checkCompleteness(_ member: SimulatedMember, _ process: SimulatedMember.Process, term: Term) {
         let index = oracle.lastCommitted(before: term.rawValue)
-        guard index > 0, process.replica.term(at: Index(UInt64(index)))?.rawValue != oracle.committed[index - 1] else { return }
+        guard index > 0, index > process.replica.firstIndex.rawValue,
+            process.replica.term(at: Index(UInt64(index)))?.rawValue != oracle.committed[index - 1]
+        else { return }
         report("leader-completeness", "n\(member.number) leads term \(term) and lacks entry \(index), which is committed")
     }
 
@@ -150,8 +167,8 @@ extension World {
             guard member.durable.hardState.term >= message.term else {
                 return report("hard-state", "n\(member.number) follows in term \(message.term) before it is on disk")
             }
-            guard Int(match.rawValue) <= member.durable.terms.count else {
-                return report("hard-state", "n\(member.number) acknowledges entry \(match), and has \(member.durable.terms.count) on disk")
+            guard Int(match.rawValue) <= member.durable.count else {
+                return report("hard-state", "n\(member.number) acknowledges entry \(match), and has \(member.durable.count) on disk")
             }
         default: break
         }
@@ -185,15 +202,16 @@ extension World {
             let count = recovered.runs[place].first.distance(to: end)
             terms.append(contentsOf: repeatElement(recovered.runs[place].term.rawValue, count: count))
         }
-        if !DurableState.agree(terms, member.durable.terms), !DurableState.agree(terms, member.durable.withFrame()) {
-            report("recovery", "n\(member.number) had \(member.durable.terms.count) entries synced, and finds \(terms.count) or others")
+        if !member.durable.mayBe(terms) {
+            report("recovery", "n\(member.number) had \(member.durable.count) entries synced, and finds \(terms.count) or others")
         }
         if recovered.hardState != member.durable.hardState, recovered.hardState != member.durable.nextHardState {
             report(
                 "hard-state",
                 "n\(member.number) had synced term \(member.durable.hardState.term), vote \(String(describing: member.durable.hardState.votedFor)), and finds term \(recovered.hardState.term), vote \(String(describing: recovered.hardState.votedFor))")
         }
-        member.durable = DurableState(terms: terms, hardState: recovered.hardState)
+        let snapshot = recovered.snapshot.map { (index: Int($0.index.rawValue), term: $0.term.rawValue) }
+        member.durable.found(terms, snapshot: snapshot, recovered.hardState)
     }
 
     // MARK: The calm

@@ -54,11 +54,29 @@ extension World {
                 note(member.number, "\(error)")
                 break
             }
-            if running.operation.lane == .log { member.durable.did(step, member.id) }
+            follow(step, running.operation, member)
         }
         hash.fold(now, 4 << 8 | member.number, running.operation.id)
         member.turn.completions.append(.init(operation: running.operation.id, result: result ?? .done(reads: reads)))
         wake(member)
+    }
+
+    /// What a step has made durable.
+    private func follow(_ step: DiskStep, _ operation: DiskOperation, _ member: SimulatedMember) {
+        switch operation.lane {
+        case .log: member.durable.did(step, member.id)
+        case .read: break
+        case .background:
+            switch step {
+            case .rename(.snapshotDraft, to: .snapshot(let index)):
+                // Snapshots hold what is committed, and nothing else.
+                let term = index <= UInt64(oracle.committed.count) ? oracle.committed[Int(index) - 1] : 0
+                if term == 0 { report("state-machine", "n\(member.number) has a snapshot through \(index), which is not committed") }
+                member.durable.nextSnapshot = (Int(index), term)
+            case .syncDirectory: member.durable.nameSnapshot()
+            default: break
+            }
+        }
     }
 
     /// The disk no longer hangs: what it owes ends soon.
@@ -81,7 +99,7 @@ extension World {
             do throws(DiskError) {
                 for step in steps[..<done] {
                     try member.disk.perform(step, &reads)
-                    if running.operation.lane == .log { member.durable.did(step, member.id) }
+                    follow(step, running.operation, member)
                 }
                 try tear(steps[done], of: member, isLog: running.operation.lane == .log)
             } catch {
@@ -98,94 +116,5 @@ extension World {
         if isLog { member.durable.did(step, member.id) }
         guard kept > 0 else { return }
         member.disk.write(bytes[0..<min(kept, bytes.count)], to: try member.disk.open(name), at: offset)
-    }
-}
-
-/// What a member's disk holds for certain, followed write by write: the terms of its log, its term and vote.
-struct DurableState {
-    /// By index, from 1; `covered` where a snapshot stands for the entry.
-    var terms: [UInt64] = []
-    var hardState = HardState()
-    /// Written and not synced.
-    var frame: (first: Int, terms: [UInt64])?
-    var nextHardState: HardState?
-
-    /// A step of the log's lane was done.
-    mutating func did(_ step: DiskStep, _ member: MemberID) {
-        switch step {
-        case .write(.segment, let offset, let slices) where offset >= Format.framesStart:
-            if let bytes = slices.first { frame = Self.terms(of: bytes, member) }
-        case .write(.state, _, let slices):
-            guard let bytes = slices.first else { return }
-            do throws(RecordFault) {
-                let slot = try StateSlot(decoding: bytes)
-                nextHardState = HardState(term: slot.term, votedFor: slot.votedFor)
-            } catch {
-                preconditionFailure("a member wrote a slot that cannot be read: \(error)")
-            }
-        case .sync(.segment):
-            if let frame { put(frame) }
-            frame = nil
-        case .sync(.state):
-            if let next = nextHardState { hardState = next }
-            nextHardState = nil
-        default: break
-        }
-    }
-
-    private mutating func put(_ frame: (first: Int, terms: [UInt64])) {
-        if frame.first <= terms.count { terms.removeSubrange((frame.first - 1)...) }
-        while terms.count < frame.first - 1 { terms.append(Self.covered) }
-        terms.append(contentsOf: frame.terms)
-    }
-
-    /// The terms with what was written and not synced.
-    func withFrame() -> [UInt64] {
-        var copy = self
-        if let frame { copy.put(frame) }
-        return copy.terms
-    }
-
-    func holds(_ index: Int, _ term: UInt64) -> Bool {
-        index <= terms.count && (terms[index - 1] == term || terms[index - 1] == Self.covered)
-    }
-
-    static let covered = UInt64.max
-
-    /// Whether these are the same logs, as far as neither is covered by a snapshot.
-    static func agree(_ a: [UInt64], _ b: [UInt64]) -> Bool {
-        a.count == b.count && zip(a, b).allSatisfy { $0 == $1 || $0 == covered || $1 == covered }
-    }
-
-    /// The terms of a frame's entries, from their first field: nothing else of them is looked at.
-    private static func terms(of frame: Bytes, _ member: MemberID) -> (first: Int, terms: [UInt64]) {
-        let header: FrameHeader
-        do throws(RecordFault) {
-            header = try FrameHeader(decoding: frame, member: member)
-        } catch {
-            preconditionFailure("a member wrote a frame that cannot be read: \(error)")
-        }
-        var terms: [UInt64] = []
-        frame.withUnsafeBytes { bytes in
-            var offset = Format.frameHeaderBytes
-            func varint(_ place: inout Int) -> UInt64 {
-                var number: UInt64 = 0
-                var shift: UInt64 = 0
-                while true {
-                    let byte = bytes[place]
-                    place += 1
-                    number |= UInt64(byte & 0x7f) << shift
-                    if byte < 0x80 { return number }
-                    shift += 7
-                }
-            }
-            for _ in 0..<header.count {
-                let length = Int(varint(&offset))
-                var place = offset + 1
-                terms.append(varint(&place))
-                offset += length
-            }
-        }
-        return (Int(header.firstIndex.rawValue), terms)
     }
 }

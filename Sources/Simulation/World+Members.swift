@@ -41,6 +41,7 @@ extension World {
         member.process = process
         member.life = .running
         member.turn = Turn()
+        member.snapshotWork = nil
         member.effects = ReplicaEffects()
         member.isTurnScheduled = false
         member.armedFor = .max
@@ -146,6 +147,7 @@ extension World {
             guard survives(member) else { return }
             give(member.effects.answers[place], of: member)
         }
+        carrySnapshots(of: member)
         if sink != nil {
             for event in member.effects.events { note(member.number, event.text { "n\($0.rawValue)" }) }
         }

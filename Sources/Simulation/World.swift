@@ -17,6 +17,8 @@ final class World {
     @exclusivity(unchecked) var connections: [Connection] = []
     @exclusivity(unchecked) var wires: [Wire] = []
     @exclusivity(unchecked) var letters = Slab<Posted>()
+    /// By number; nil when they have ended.
+    var transfers: [Transfer?] = []
     @exclusivity(unchecked) var clients: Clients
     @exclusivity(unchecked) var oracle: Oracle
     @exclusivity(unchecked) var worldRandom: SplitMix64
@@ -83,7 +85,8 @@ final class World {
     private func happen(_ event: EventQueue.Event) {
         switch event.kind {
         case .letter: arrive(Int(event.number))
-        case .turn, .timer, .diskDone, .start: happen(event, to: members[Int(event.member) - 1])
+        case .sendAgain: sendAgain(Int(event.number))
+        case .turn, .timer, .diskDone, .start, .work: happen(event, to: members[Int(event.member) - 1])
         case .reconnect: reconnect(Int(event.number))
         case .keepalive: keepaliveEnds(Int(event.number), epoch: event.incarnation)
         case .faultBegins: begin(fault: Int(event.number))
@@ -110,6 +113,7 @@ final class World {
             guard event.at == member.armedFor else { return }
             member.armedFor = .max
             takeTurn(member)
+        case .work: endWork(member)
         case .diskDone: diskDone(member, Int(event.number))
         default: start(member)
         }
