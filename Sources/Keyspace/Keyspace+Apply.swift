@@ -16,6 +16,11 @@ extension Keyspace {
     ///
     /// O(log n) for each operation, plus the bytes that it writes.
     public mutating func apply(_ entry: Entry, wantsResult: Bool) throws(Failure) -> Outcome {
+        guard digested == nil else { return try applyDigested(entry, wantsResult: wantsResult) }
+        return try applyNext(entry, wantsResult: wantsResult)
+    }
+
+    mutating func applyNext(_ entry: Entry, wantsResult: Bool) throws(Failure) -> Outcome {
         guard entry.index == contents.appliedIndex.next else {
             throw .outOfOrder(entry: entry.index, applied: contents.appliedIndex)
         }
@@ -29,9 +34,7 @@ extension Keyspace {
                 try Command(decoding: entry.data, version: entry.version)
             }
             contents.enter(entry)
-            if digested != nil { digest(command) }
             outcome = contents.apply(command, of: entry, wantsResult: wantsResult)
-            if digested != nil { digest(command) }
         case .noOperation, .configuration:
             contents.enter(entry)
             outcome = Outcome(revision: contents.revision, result: .none)

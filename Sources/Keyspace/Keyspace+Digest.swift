@@ -17,8 +17,21 @@ extension Keyspace {
         return digest
     }
 
+    mutating func applyDigested(_ entry: Entry, wantsResult: Bool) throws(Failure) -> Outcome {
+        let command = Self.command(of: entry)
+        if let command { digest(command) }
+        defer { if let command { digest(command) } }
+        return try applyNext(entry, wantsResult: wantsResult)
+    }
+
+    /// Nil when it has none that can be read: then it changes nothing that is digested.
+    private static func command(of entry: Entry) -> Command? {
+        guard entry.kind == .command else { return nil }
+        do { return try Command(decoding: entry.data, version: entry.version) } catch { return nil }
+    }
+
     /// Called before a command is applied and again after it: what it may change goes out, and what it left comes in.
-    mutating func digest(_ command: Command) {
+    private mutating func digest(_ command: Command) {
         guard var digest = digested else { return }
         switch command {
         case .single(let operation):
