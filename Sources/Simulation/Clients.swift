@@ -20,6 +20,13 @@ struct Clients {
         var isCommitted = false
         /// It was said not to be applied, now or ever.
         var isDenied = false
+        /// Zero without a session: then it is asked once.
+        var session: UInt64 = 0
+        var sequence: UInt64 = 0
+        /// How often it was asked.
+        var attempts = 1
+        /// An entry of it has changed something.
+        var isApplied = false
         /// The client still waits.
         var isOpen = true
     }
@@ -40,6 +47,8 @@ struct Clients {
     private let workload: Workload
     /// The largest revision that any operation had seen when it ended.
     var seenRevision: UInt64 = 0
+    /// By client, those that have one.
+    var sessions: [Session?]
     /// When a write last succeeded.
     var lastWrite: UInt64 = 0
     /// The calm is nearly over: nobody begins anything any more.
@@ -50,6 +59,7 @@ struct Clients {
         process = Array(0..<plan.workload.clients)
         idle = Array((0..<plan.workload.clients).reversed())
         nextProcess = plan.workload.clients
+        sessions = Array(repeating: nil, count: plan.workload.clients)
         dice = SplitMix64(seed: Stream.clients.seed(of: plan.seed))
         choices = SplitMix64(seed: Stream.clients.seed(of: plan.seed, 1))
         hot = (0..<workload.hotKeys).map { Bytes(utf8: "h\($0)") }
@@ -131,6 +141,7 @@ extension World {
             Clients.Pending(
                 slot: slot, member: member, isWrite: !command.isReadOnly, isLocal: isLocal,
                 floor: clients.seenRevision))
+        useSession(number)
         let patience = plan.workload.patience
         let span = patience.upperBound.nanoseconds - patience.lowerBound.nanoseconds
         queue.add(.request, at: now + 50_000 + clients.dice.next(below: 250_000), number: number)
@@ -148,6 +159,7 @@ extension World {
     }
 
     func requestArrives(_ number: Int) {
+        if clients.pending[number].attempts > 1 { chooseAnother(number) }
         let member = members[clients.pending[number].member - 1]
         guard member.isUp else {
             // Nobody listens there: nothing was asked.
@@ -161,7 +173,9 @@ extension World {
         if clients.pending[number].isWrite {
             let data = command.encode()
             if command.isUnique { oracle.operations[Oracle.digest(of: data)] = Int32(number) }
-            body = .write(data, version: Command.version)
+            body = .write(
+                data, version: Command.version, session: clients.pending[number].session,
+                sequence: clients.pending[number].sequence)
         } else {
             body = .read(command, clients.pending[number].isLocal ? .local : .linearizable)
         }
@@ -179,7 +193,7 @@ extension World {
 
     /// An acknowledgement is a promise: the entry is on a quorum's disks. So is a denial: it never will be.
     private func check(_ result: Answer.Result, to number: Int, of member: SimulatedMember) {
-        if case .failed(let failure) = result, failure.notApplied {
+        if case .failed(let failure) = result, failure.notApplied, clients.pending[number].session == 0 {
             clients.pending[number].isDenied = true
             if clients.pending[number].isCommitted {
                 report("exactly-once", "n\(member.number) says that operation \(number) is not applied, and it is")
@@ -207,6 +221,7 @@ extension World {
     func answerArrives(_ number: Int) {
         guard clients.pending[number].isOpen, let result = clients.pending[number].result else { return }
         clients.pending[number].result = nil
+        if clients.pending[number].session != 0, asksAgain(number, result) { return }
         let at = Instant(nanoseconds: now)
         switch result {
         case .outcome(let outcome):
@@ -250,6 +265,7 @@ extension World {
 
     /// A client asks once, so one entry at most carries what it asked for; and none when that was denied.
     func checkOnce(_ number: Int, at index: Int) {
+        guard clients.pending[number].session == 0 else { return }
         if clients.pending[number].isCommitted {
             report("exactly-once", "operation \(number) is committed a second time, as entry \(index)")
         }
@@ -273,7 +289,7 @@ extension World {
     }
 
     /// Nobody will ever know.
-    private func lose(_ number: Int) {
+    func lose(_ number: Int) {
         statistics.unknown += 1
         hash.fold(now, 8 << 8, UInt64(number))
         if clients.pending[number].isWrite {

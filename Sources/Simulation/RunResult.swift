@@ -39,6 +39,8 @@ public struct Statistics: Sendable, Equatable {
     public var failed = 0
     /// Nobody knows.
     public var unknown = 0
+    /// Requests of a session that were sent once more.
+    public var retries = 0
     /// Terms that got a leader.
     public var elections = 0
     /// Faults that took effect, by kind (`Fault.Kind.rawValue`). One that finds its victim down has none.

@@ -107,6 +107,8 @@ struct Calls {
         case client(Int)
         /// One of the writes that a follower passed on together.
         case forwarded(ForwardedBatch, proposal: RequestID)
+        /// A client that wants a session.
+        case session(Int)
         /// Nobody.
         case nobody
     }

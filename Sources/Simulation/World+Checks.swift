@@ -107,6 +107,7 @@ extension World {
                     return report("state-machine", "n\(member.number) has another keyspace after entry \(index) than others had")
                 }
             } else {
+                checkSession(entry)
                 oracle.digests.append(entry.digest)
                 while oracle.indexOfRevision.count < Int(entry.revision) { oracle.indexOfRevision.append(index) }
             }

@@ -168,6 +168,7 @@ extension World {
         switch member.calls.take(answer.id) {
         case .client(let operation): give(answer.result, to: operation, of: member)
         case .forwarded(let batch, let proposal): self.answer(batch, proposal, answer.result)
+        case .session(let slot): giveSession(answer.result, to: slot)
         case .nobody: break
         case nil: report("answers", "n\(member.number) answered a request twice, or one that nobody made")
         }
