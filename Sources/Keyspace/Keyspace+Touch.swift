@@ -22,10 +22,12 @@ extension Keyspace {
             // Entries and root are held by the caller and by us: what is noted of them stays where it is.
             withExtendedLifetime((entries, root)) {
                 var count = 0
-                for entry in entries where entry.kind == .command {
-                    guard let key = PlainSet.key(of: entry) else { continue }
-                    paths.initializeElement(at: count, to: Path(key: key, node: Unmanaged.passUnretained(root)))
-                    count += 1
+                entries.withUnsafeBufferPointer { entries in
+                    for at in entries.indices where entries[at].kind == .command {
+                        guard let key = PlainSet.key(of: entries[at]) else { continue }
+                        paths.initializeElement(at: count, to: Path(key: key, node: Unmanaged.passUnretained(root)))
+                        count += 1
+                    }
                 }
                 return Self.touch(UnsafeMutableBufferPointer(rebasing: paths[..<count]))
             }
@@ -66,9 +68,9 @@ extension Keyspace {
         }
         for at in paths.indices {
             guard let record = paths[at].record else { continue }
-            paths[at].cell = record.pointee.withCell { $0 }
+            paths[at].cell = record.pointee.withCell { .init(start: $0.baseAddress, count: min($0.count, 1024)) }
         }
-        for at in paths.indices { sum &+= touchLines(UnsafeRawBufferPointer(rebasing: paths[at].cell.prefix(1024))) }
+        for at in paths.indices { sum &+= touchLines(paths[at].cell) }
         return sum
     }
 

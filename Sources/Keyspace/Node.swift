@@ -73,9 +73,15 @@ final class Node: @unchecked Sendable {
 
     /// The first eight bytes behind the first `skip`, so that numbers stand in the order of the bytes; zeros stand
     /// for bytes that are missing.
+    @inline(__always)
     static func head(_ key: UnsafeRawBufferPointer, skip: Int) -> UInt64 {
         let left = key.count - skip
         if left >= 8 { return UInt64(bigEndian: key.loadUnaligned(fromByteOffset: skip, as: UInt64.self)) }
+        return shortHead(key, skip: skip, left: left)
+    }
+
+    @inline(never)
+    private static func shortHead(_ key: UnsafeRawBufferPointer, skip: Int, left: Int) -> UInt64 {
         var head: UInt64 = 0
         for offset in skip..<max(skip, key.count) { head = head << 8 | UInt64(key[offset]) }
         return left <= 0 ? 0 : head << UInt64(64 - 8 * left)
@@ -123,7 +129,7 @@ extension Node {
         }
         if found || skip == 0 { return (at, found) }
         let side = prefix.withUnsafeBytes { prefix in
-            Bytes.order(UnsafeRawBufferPointer(rebasing: key.prefix(skip)), prefix)
+            Bytes.order(UnsafeRawBufferPointer(start: key.baseAddress, count: min(skip, key.count)), prefix)
         }
         return (side == 0 ? at : side < 0 ? 0 : heads.count, false)
     }
