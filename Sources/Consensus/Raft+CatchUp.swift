@@ -37,7 +37,7 @@ extension Raft {
 
     /// The progress of those that the newest configuration removes: they get its entry, and word of its commit, so that
     /// they need not find out by campaigning in vain.
-    func departing() -> [Progress] {
+    func progressOfDeparting() -> [Progress] {
         var gone: [Progress] = []
         for peer in peers where configuration[peer.id] == nil {
             var peer = peer

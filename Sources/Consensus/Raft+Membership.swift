@@ -78,7 +78,7 @@ extension Raft {
             }
             adjusted.append(progress)
         }
-        peers = adjusted + departing()
+        peers = adjusted + progressOfDeparting()
     }
 
     /// "A leader that is removed from the configuration steps down once the Cnew entry is committed"; until then it

@@ -142,6 +142,9 @@ public struct Raft: ~Copyable {
     /// The index of its entry; zero for the one that the cluster started with.
     public var configurationIndex: Index { configurations[configurations.count - 1].index }
 
+    /// Members that were removed and that this leader still speaks to, so that they hear of it.
+    public var departing: [MemberID] { peers.filter { $0.farewell != nil }.map(\.id) }
+
     /// Whether a committed configuration has taken this member out, and none has taken it in again.
     public var isRemoved: Bool { belonging == .removed }
 
@@ -182,6 +185,6 @@ public struct Raft: ~Copyable {
                     id: $0.id, match: $0.match, next: $0.next, mode: $0.mode, inflightMessages: $0.inflight.count,
                     lastContact: $0.lastContact, catchUpRound: $0.catchUp?.round, catchUpTarget: $0.catchUp?.target)
             },
-            departing: peers.filter { $0.farewell != nil }.map(\.id), isRemoved: isRemoved)
+            departing: departing, isRemoved: isRemoved)
     }
 }

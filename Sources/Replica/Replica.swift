@@ -192,6 +192,8 @@ public struct Replica: ~Copyable {
     public var revision: UInt64 { keyspace.revision }
     public var appliedIndex: Index { keyspace.appliedIndex }
     public var isDiskFull: Bool { storage.isFull }
+    /// Members that were removed and that this leader still speaks to.
+    public var departing: [MemberID] { raft.departing }
     /// Whether a committed configuration has taken this member out.
     public var isRemoved: Bool { raft.isRemoved }
 }

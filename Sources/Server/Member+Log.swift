@@ -24,6 +24,20 @@ extension Member {
             log.info("entries that no majority had are replaced", metadata: ["from": "\(from)"])
         case .transferStarted(let to):
             log.info("handing leadership to \(name(of: to))")
+        case .promoting(let peer):
+            log.notice("\(name(of: peer)) has caught up and becomes a voter")
+        case .removed(let index):
+            log.notice(
+                "this member was removed from its cluster: it campaigns no more and serves only what it has",
+                metadata: ["index": "\(index)"])
+        case .tookLeave(let peer):
+            log.info("\(name(of: peer)) was removed and is spoken to no more")
+        case .sendingSnapshot(let peer, let index):
+            log.info("\(name(of: peer)) needs a snapshot", metadata: ["index": "\(index)"])
+        case .installed(let index, let term):
+            log.notice("a snapshot from the leader is installed", metadata: ["index": "\(index)", "term": "\(term)"])
+        case .compacted(let through):
+            log.info("the log is cut behind a snapshot", metadata: ["through": "\(through)"])
         case .ignored(let from, let kind, let reason) where reason.isWorthALine:
             log.warning("a \(kind.rawValue) from \(name(of: from)) was ignored: \(reason.rawValue)")
         default:

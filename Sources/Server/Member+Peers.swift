@@ -9,13 +9,17 @@ import Wire
 
 // What this member says to others: the messages of Raft, each by its own way, and the writes it passes on.
 extension Member {
-    /// Keeps a connection to every other member of the newest configuration, and to no one else.
+    /// Keeps a connection to every other member of the newest configuration, for a while to those that it removes, and to
+    /// no one else.
     func connectPeers() {
-        let view = replica.configurationIndex
-        guard view != peersIndex else { return }
-        peersIndex = view
+        let index = replica.configurationIndex
+        guard index != peersIndex || hasDepartingPeers else { return }
+        peersIndex = index
         let configuration = replica.configuration
+        let departing = replica.departing
+        hasDepartingPeers = !departing.isEmpty
         for (id, peer) in peers where configuration[id]?.address != peer.address {
+            if configuration[id] == nil, departing.contains(id) { continue }
             peer.close()
             peers[id] = nil
         }

@@ -40,6 +40,8 @@ public actor Member {
     var armedFor = Instant.never
 
     var peers: [MemberID: Peer] = [:]
+    /// Whether some of them are members no more, and have yet to hear of it.
+    var hasDepartingPeers = false
     /// The configuration that `peers` was made from.
     var peersIndex: Index?
     /// The streams by which leaders send us entries, and by which the answers go back.
