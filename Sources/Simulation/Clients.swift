@@ -126,7 +126,8 @@ extension World {
         guard !clients.haveStopped else { return }
         let pause = 1_000_000_000 / UInt64(plan.workload.rate)
         queue.add(.arrival, at: now + pause / 2 + clients.dice.next(below: pause))
-        if clients.dice.next(below: 300) == 0 { askForTransfer() }
+        let every = UInt64(plan.workload.transferEvery)
+        if every > 0, clients.dice.next(below: every) == 0 { askForTransfer() }
         guard !clients.idle.isEmpty else { return }
         let place = Int(clients.dice.next(below: UInt64(clients.idle.count)))
         clients.idle.swapAt(place, clients.idle.count - 1)

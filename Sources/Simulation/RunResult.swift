@@ -43,6 +43,8 @@ public struct Statistics: Sendable, Equatable {
     public var retries = 0
     /// Terms that got a leader.
     public var elections = 0
+    /// The largest term that any member came to.
+    public var highestTerm: UInt64 = 0
     /// Faults that took effect, by kind (`Fault.Kind.rawValue`). One that finds its victim down has none.
     public var faults = [Int](repeating: 0, count: Fault.Kind.allCases.count)
     /// Messages between members that were sent, and that arrived.

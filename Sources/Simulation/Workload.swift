@@ -16,6 +16,8 @@ public struct Workload: Sendable, Equatable {
     public var hotKeys = 4
     /// Keys that are seldom met.
     public var coldKeys = 200
+    /// Before one operation in so many an operator asks the leader to hand over; 0: never.
+    public var transferEvery = 300
     /// How long a client waits for an answer, at least and at most.
     public var patience: ClosedRange<Interval> = .milliseconds(400) ... .milliseconds(1_500)
     /// Of a hundred operations so many are reads.

@@ -24,6 +24,7 @@ extension World {
             now, 5 << 8 | member.number,
             glance.term.rawValue << 40 ^ glance.lastIndex.rawValue << 20 ^ glance.commitIndex.rawValue << 4
                 ^ UInt64(glance.role.rawValue))
+        statistics.highestTerm = max(statistics.highestTerm, glance.term.rawValue)
         member.last.role = glance.role
         member.last.term = glance.term
         member.last.commitIndex = glance.commitIndex

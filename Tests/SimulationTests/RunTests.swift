@@ -35,6 +35,22 @@ struct RunTests {
         }
     }
 
+    /// "A partitioned server's term grows without bound" unless it asks before it campaigns (9.6).
+    @Test("A minority that is cut off for an hour does not raise its term, and comes back without an election", arguments: [1, 2])
+    func hourApart(lost: Int) {
+        var plan = Plan(seed: 7, groups: .none, storm: .seconds(3_600))
+        plan.workload.rate = 2
+        plan.workload.transferEvery = 0
+        let side = MemberSet(Array(1...lost))
+        plan.faults = [
+            PlannedFault(at: .seconds(5), fault: .partition(side: side, held: false, lasting: .seconds(3_595)))
+        ]
+        let result = run(plan)
+        #expect(result.violation == nil)
+        // One election at the start, and one when it was the leader that was cut off.
+        #expect(result.statistics.elections <= 2 && result.statistics.highestTerm <= 2)
+    }
+
     @Test("A seed gives the same run again, and another seed another")
     func deterministic() {
         let hashes = [3, 3, 4].map { run(Plan(seed: $0, storm: .seconds(20))).traceHash }
