@@ -45,11 +45,13 @@ struct Durability: Sendable {
     }
 
     /// The log was cut from `index` on: no write that is under way can make durable what comes there next. Returns
-    /// whether the disk was told of anything that was cut.
-    mutating func truncate(from index: Index) -> Bool {
+    /// whether the disk was told of anything that was cut. `forgetful`: leaves the writes that are under way as they were, when that
+    /// bug is planted.
+    mutating func truncate(from index: Index, forgetful: Bool = false) -> Bool {
         guard index <= writtenIndex else { return false }
         writtenIndex = index.previous
         durableIndex = min(durableIndex, writtenIndex)
+        if forgetful { return true }
         for place in pending.indices { pending[place].last = min(pending[place].last, writtenIndex) }
         return true
     }

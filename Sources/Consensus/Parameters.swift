@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// What may differ from one deployment to another: times and limits. None of it decides what an entry does.
 public struct Parameters: Sendable, Equatable {
@@ -55,6 +55,12 @@ public struct Parameters: Sendable, Equatable {
 
     /// How many members are sent a snapshot at a time; others wait for their turn.
     public var maxSnapshotTransfers = 2
+
+    /// A bug to be planted; nil outside the simulator and tests.
+    @_spi(Sabotage) public var sabotage: Sabotage?
+
+    /// Whether a broken invariant is kept in `Raft.brokenLaw`, for a simulator to report. A server ends its process.
+    package var keepsBrokenLaws = false
 
     public init() {}
 

@@ -22,11 +22,11 @@ struct Ballot: Sendable, Equatable {
     }
 
     /// Whether the voters elected (true), can no longer elect (false), or still may (nil). Only they count, whoever
-    /// else answered.
-    func outcome(in electorate: Electorate) -> Bool? {
+    /// else answered. `missing`: how many votes fewer than a quorum are taken for one, when that bug is planted.
+    func outcome(in electorate: Electorate, missing: Int = 0) -> Bool? {
         let yes = electorate.voters.count { granted.contains($0) }
         let no = electorate.voters.count { refused.contains($0) }
-        if !electorate.voters.isEmpty, yes >= electorate.quorum { return true }
+        if !electorate.voters.isEmpty, yes >= electorate.quorum - missing { return true }
         return electorate.voters.count - no < electorate.quorum ? false : nil
     }
 }

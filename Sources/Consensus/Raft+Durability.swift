@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// The log's end, the disk behind it, and what becomes of it when the disk reports.
 extension Raft {
@@ -28,10 +28,12 @@ extension Raft {
     /// Forgets the entries from `index` on, which conflict with the leader's (3.5), and the configurations among
     /// them (4.1).
     mutating func truncate(from index: Index, into effects: inout Effects) {
-        precondition(index > commitIndex, "a committed entry would be lost: the cluster's log forked")
+        guard index > commitIndex else {
+            return broke(BrokenLaw(law: "a committed entry would be lost: the cluster's log forked"))
+        }
         log.truncate(from: index)
         tail.truncate(from: index)
-        if durability.truncate(from: index) { truncateFrom = min(truncateFrom ?? index, index) }
+        if durability.truncate(from: index, forgetful: sabotage == .lateCompletion) { truncateFrom = min(truncateFrom ?? index, index) }
         effects.note(.truncated(from: index))
         rollBackConfigurations(from: index, into: &effects)
     }

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// Leader election (3.4), the restriction on it (3.6.1), pre-vote (9.6) and what keeps a leader from being disrupted
 /// (4.2.3).
@@ -64,6 +64,7 @@ extension Raft {
 
     /// Asks first whether it would be elected; until a quorum says so, its term stays (9.6).
     private mutating func preCampaign(into effects: inout Effects) {
+        if sabotage == .noPreVote { return campaign(transfer: false, into: &effects) }
         role = .preCandidate
         leader = nil
         ballot = Ballot()
@@ -94,7 +95,7 @@ extension Raft {
         let request = RequestVote(
             lastLogIndex: log.lastIndex, lastLogTerm: log.lastTerm, preVote: false, disruptLeader: transfer)
         for voter in electorate.voters where voter != id {
-            effects.sendAfterWrite.append(envelope(.requestVote(request), to: voter))
+            sendAfterWrite(.requestVote(request), to: voter, unless: .campaignNotDurable, into: &effects)
         }
     }
 
@@ -106,7 +107,8 @@ extension Raft {
     }
 
     private mutating func concludeElection(into effects: inout Effects) {
-        switch (ballot.outcome(in: electorate), role) {
+        let missing = sabotage == .electMinusOne && role == .candidate ? 1 : 0
+        switch (ballot.outcome(in: electorate, missing: missing), role) {
         case (true, .preCandidate): campaign(transfer: false, into: &effects)
         case (true, .candidate): becomeLeader(into: &effects)
         // It cannot win any more: it waits as a follower for its next timeout.
@@ -120,6 +122,9 @@ extension Raft {
     mutating func receive(_ request: RequestVote, of message: Message, into effects: inout Effects) {
         let refusal: VoteRefusal?
         if request.preVote {
+            if sabotage == .preVoteRaisesTerm, message.term > term {
+                becomeFollower(term: message.term, leader: nil, into: &effects)
+            }
             refusal = preVoteRefusal(request, term: message.term)
         } else {
             if message.term > term {
@@ -144,6 +149,7 @@ extension Raft {
         effects.note(.voteGranted(to: message.from, term: message.term, preVote: request.preVote))
         if request.preVote {
             // Changes neither term nor vote nor timer: it is an opinion.
+            if sabotage == .preVoteTakesVote { (hardState.votedFor, hardStateChanged) = (message.from, true) }
             send(reply, to: message.from, term: message.term, into: &effects)
         } else {
             if hardState.votedFor == nil {
@@ -151,7 +157,7 @@ extension Raft {
                 hardStateChanged = true
             }
             resetElectionTimer()
-            effects.sendAfterWrite.append(envelope(reply, to: message.from))
+            sendAfterWrite(reply, to: message.from, unless: .voteNotDurable, into: &effects)
         }
     }
 
@@ -165,14 +171,16 @@ extension Raft {
     /// The sender need not be in our configuration, nor we voters in it: it may be older than the sender's (4.1).
     private func voteRefusal(_ request: RequestVote, of message: Message) -> VoteRefusal? {
         if message.term < term { return .staleTerm }
-        if let other = hardState.votedFor, other != message.from { return .alreadyVoted }
+        if let other = hardState.votedFor, other != message.from, sabotage != .voteTwice { return .alreadyVoted }
         if leader != nil { return .hasLeader }
         return isUpToDate(request) ? nil : .logBehind
     }
 
     /// The restriction of 3.6.1: a vote only for a log at least as up-to-date as one's own.
     private func isUpToDate(_ request: RequestVote) -> Bool {
-        (request.lastLogTerm, request.lastLogIndex) >= (log.lastTerm, log.lastIndex)
+        if sabotage == .voteForShorterLog { return true }
+        if sabotage == .voteByLength { return request.lastLogIndex >= log.lastIndex }
+        return (request.lastLogTerm, request.lastLogIndex) >= (log.lastTerm, log.lastIndex)
     }
 
     private var hasHeardFromLeader: Bool {
@@ -189,7 +197,9 @@ extension Raft {
         if reply.preVote && reply.voteGranted {
             // Speaks of the term that was asked about, which nobody has entered yet; every other answer speaks of
             // the voter's own term. It is never taken for a vote.
-            counts = role == .preCandidate && message.term == term.next
+            counts =
+                role == .preCandidate && message.term == term.next
+                || sabotage == .preVotesCounted && role == .candidate && message.term == term
         } else if message.term > term {
             becomeFollower(term: message.term, leader: nil, into: &effects)
             return
@@ -257,8 +267,10 @@ extension Raft {
         leading.priorityPause = parameters.priorityInterval
         effects.note(.becameLeader(term: term))
         adjustPeers()
-        append(Entry(term: term, index: log.lastIndex.next, kind: .noOperation, timeMs: entryTime, data: Bytes()))
-        effects.note(.appended(first: log.lastIndex, last: log.lastIndex))
+        if sabotage != .noNoop {
+            append(Entry(term: term, index: log.lastIndex.next, kind: .noOperation, timeMs: entryTime, data: Bytes()))
+            effects.note(.appended(first: log.lastIndex, last: log.lastIndex))
+        }
         reads.askAgain()
     }
 }

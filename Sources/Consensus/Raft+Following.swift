@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// A follower's side of replication: the receiver of AppendEntries (figure 3.1, 3.5).
 extension Raft {
@@ -66,6 +66,9 @@ extension Raft {
     /// nothing is deleted: the message may be an old one that was overtaken.
     private mutating func store(_ request: AppendEntries, into effects: inout Effects) {
         let entries = request.entries.span
+        if sabotage == .truncateWithoutConflict, let first = request.entries.first, first.index <= log.lastIndex {
+            truncate(from: first.index, into: &effects)
+        }
         var place = 0
         while place < entries.count, entries[place].index <= log.lastIndex {
             let index = entries[place].index
@@ -75,7 +78,7 @@ extension Raft {
             }
             place += 1
         }
-        guard place < entries.count else { return }
+        guard place < entries.count, brokenLaw == nil else { return }
         let first = log.lastIndex.next
         while place < entries.count {
             append(entries[place])
@@ -91,7 +94,8 @@ extension Raft {
     /// An index that arrives before its entries is remembered for them.
     mutating func advanceCommit(toward index: Index, into effects: inout Effects) {
         following.leaderCommit = max(following.leaderCommit, index)
-        let known = min(following.leaderCommit, following.verified)
+        let compared = sabotage == .commitUnverified ? log.lastIndex : following.verified
+        let known = min(following.leaderCommit, compared)
         guard known > commitIndex else { return }
         commitIndex = known
         committed(into: &effects)
@@ -103,15 +107,24 @@ extension Raft {
     private mutating func acknowledge(_ request: AppendEntries, end: Index, into effects: inout Effects) {
         let isNewRound = request.round > following.round
         following.round = max(following.round, request.round)
-        let durable = min(durability.durableIndex, following.verified)
+        let durable = promised
         guard request.entries.isEmpty || isNewRound || end <= durable else { return }
         reply(.success(matchIndex: durable), round: following.round, into: &effects)
+    }
+
+    /// What may be acknowledged: it is on disk, and it is what the leader has.
+    private var promised: Index {
+        switch sabotage {
+        case .acknowledgeBeforeDurable: following.verified
+        case .acknowledgeUnverified: durability.durableIndex
+        default: min(durability.durableIndex, following.verified)
+        }
     }
 
     /// The disk reported: what became durable is acknowledged to the leader that sent it. Never more: an
     /// acknowledgement is a promise that a crash cannot break (3.8).
     mutating func acknowledgeDurable(into effects: inout Effects) {
-        let durable = min(durability.durableIndex, following.verified)
+        let durable = promised
         guard leader != nil, durable > following.acknowledged else { return }
         reply(.success(matchIndex: durable), round: following.round, into: &effects)
     }

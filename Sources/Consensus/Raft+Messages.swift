@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// Which messages are heard at all, and what their term does, before their content is looked at.
 extension Raft {
@@ -17,7 +17,7 @@ extension Raft {
             return
         default: break
         }
-        if message.term < term {
+        if message.term < term, !(sabotage == .entriesFromOlderTerm && message.body.isAppendEntries) {
             refuseStale(message, into: &effects)
             return
         }
@@ -58,7 +58,7 @@ extension Raft {
     /// takes us back in (the note on higher terms in etcd's raft.go; 6.2).
     private mutating func refuseStale(_ message: Message, into effects: inout Effects) {
         ignore(message, .staleTerm, into: &effects)
-        guard case .appendEntries(let request) = message.body else { return }
+        guard case .appendEntries(let request) = message.body, sabotage != .staleLeaderUnanswered else { return }
         let reply = AppendEntriesReply(
             result: .conflict(prevLogIndex: request.prevLogIndex, conflictTerm: 0, conflictIndex: log.lastIndex.next),
             lastLogIndex: log.lastIndex, round: request.round)
@@ -88,13 +88,28 @@ extension Raft {
         effects.sendNow.append(envelope(body, to: receiver, term: term))
     }
 
+    /// Depends on this step's write: leaves when it is durable.
+    func sendAfterWrite(
+        _ body: Message.Body, to receiver: MemberID, unless planted: Sabotage, into effects: inout Effects
+    ) {
+        if sabotage == planted { return send(body, to: receiver, into: &effects) }
+        effects.sendAfterWrite.append(envelope(body, to: receiver))
+    }
+
     /// Depends on the hard state: waits for it when it is not yet durable ("updated on stable storage before
     /// responding to RPCs", figure 3.1).
     func sendWhenTermIsDurable(_ body: Message.Body, to receiver: MemberID, into effects: inout Effects) {
-        if hardStateChanged || !durability.hardStateIsDurable {
+        if !isTermDurable, sabotage != .termNotDurable {
             effects.sendAfterWrite.append(envelope(body, to: receiver))
         } else {
             effects.sendNow.append(envelope(body, to: receiver))
         }
+    }
+}
+
+extension Message.Body {
+    fileprivate var isAppendEntries: Bool {
+        if case .appendEntries = self { return true }
+        return false
     }
 }

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// Linearizable reads without log entries (6.4): ReadIndex, on the leader and through it on followers. All reads that
 /// wait share one round; no lease, no clock (that is 6.4.1).
@@ -19,7 +19,9 @@ extension Raft {
     /// then "the leader saves its current commit index in a local variable readIndex" and "issues a new round of
     /// heartbeats and waits for their acknowledgments from a majority of the cluster" (6.4).
     mutating func startReadRound(into effects: inout Effects) {
-        guard !reads.gathering.isEmpty, reads.round == nil, commitIndex >= leading.termStart else { return }
+        guard !reads.gathering.isEmpty, reads.round == nil,
+            commitIndex >= leading.termStart || sabotage == .readBeforeNoop
+        else { return }
         leading.round += 1
         reads.startRound(leading.round, index: commitIndex)
         effects.note(.readRoundStarted(leading.round, readIndex: commitIndex))
@@ -38,10 +40,19 @@ extension Raft {
         for voter in electorate.voters {
             rounds.append(voter == id ? leading.round : peer(voter).map { peers[$0].round } ?? 0)
         }
-        guard let reached = Quorum.reached(by: electorate.quorum, of: &rounds), reached >= round.number
+        guard let reached = Quorum.reached(by: electorate.quorum, of: &rounds), reached >= round.number || isPlantedLease
         else { return }
         effects.note(.readRoundConfirmed(round.number, readIndex: round.index))
         for waiting in reads.finish() { answer(waiting, .ready(round.index), into: &effects) }
+    }
+
+    /// Whether reads are answered without a round, where such a bug is planted.
+    private var isPlantedLease: Bool {
+        guard let sabotage, sabotage == .readWithoutRound || sabotage == .leaseOnArrival else { return false }
+        if sabotage == .readWithoutRound { return true }
+        var recent = electorate.includesSelf ? 1 : 0
+        for peer in peers where electorate.includes(peer.id) && now < peer.lastContact + parameters.electionTimeout.lowerBound { recent += 1 }
+        return recent >= electorate.quorum
     }
 
     private func answer(_ waiting: ReadQueue.Waiting, _ outcome: ReadOutcome, into effects: inout Effects) {
@@ -85,7 +96,8 @@ extension Raft {
             reads.askAgain()
         }
         guard let leader, leader != id, !reads.gathering.isEmpty else { return }
-        let request = reads.startRequest(retryAt: now + parameters.readRetryInterval)
+        let request = reads.startRequest(
+            retryAt: now + parameters.readRetryInterval, reusesNumber: sabotage == .readNumberReused)
         send(.readIndex(ReadIndex(requestID: request)), to: leader, into: &effects)
     }
 

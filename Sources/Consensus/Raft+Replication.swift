@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// A leader's side of replication (3.5, 3.6.2, 10.2.1): what goes to whom, what the answers tell, what is committed.
 extension Raft {
@@ -234,6 +234,11 @@ extension Raft {
     /// above the follower's; they do agree there when the terms are the same and its entries reach back so far
     /// (log matching, 3.5).
     private func backUp(from previous: Index, term: Term, index: Index) -> Index {
+        let next = agreement(before: previous, term: term, index: index)
+        return sabotage == .backUpTooFew ? next.next : next
+    }
+
+    private func agreement(before previous: Index, term: Term, index: Index) -> Index {
         if term == 0 { return min(index, previous) }
         let candidate = log.lastIndex(ofTermAtMost: term, through: previous.previous)
         if candidate >= index, log.term(at: candidate) == term { return candidate.next }
@@ -257,11 +262,14 @@ extension Raft {
         guard role == .leader else { return }
         var copies: [Index] = []
         copies.reserveCapacity(electorate.voters.count)
+        let hastens = sabotage == .ownCopyNotDurable || sabotage == .singleNotDurable && peers.isEmpty
+        let own = hastens ? log.lastIndex : durability.durableIndex
+        let quorum = sabotage == .commitMinusOne ? electorate.quorum - 1 : electorate.quorum
         for voter in electorate.voters {
-            copies.append(voter == id ? durability.durableIndex : peer(voter).map { peers[$0].match } ?? 0)
+            copies.append(voter == id ? own : peer(voter).map { peers[$0].match } ?? 0)
         }
-        guard let reached = Quorum.reached(by: electorate.quorum, of: &copies), reached > commitIndex,
-            reached >= leading.termStart
+        guard let reached = Quorum.reached(by: quorum, of: &copies), reached > commitIndex,
+            reached >= leading.termStart || sabotage == .commitEarlierTerms
         else { return }
         commitIndex = reached
         committed(into: &effects)

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// The Raft consensus algorithm (Ongaro, "Consensus: Bridging Theory and Practice", 2014) as a machine without
 /// time, chance or I/O of its own: `step` takes one turn's `Input` and gives its `Effects`. The same inputs give the
@@ -64,6 +64,10 @@ public struct Raft: ~Copyable {
     var lastSnapshotSend = SnapshotToken(0)
     var reads: ReadQueue
 
+    /// The first invariant that was found broken, when `Parameters.keepsBrokenLaws`: nothing this member says counts any
+    /// more.
+    package internal(set) var brokenLaw: StaticString?
+
     public init(_ restored: consuming RestoredState, parameters: Parameters = Parameters()) {
         precondition(parameters.areSensible, "parameters that contradict each other")
         precondition(restored.log.isValid, "the shape of the restored log is not one of a log")
@@ -93,7 +97,7 @@ public struct Raft: ~Copyable {
         resetElectionTimer()
         // Nobody else could lead: there is nothing to wait for.
         if electorate.voters == [id] { electionDeadline = now }
-        checkState()
+        do { try checkState() } catch { broke(error) }
     }
 
     /// One turn of the member's loop. O(what is in `input` + members); nothing in it depends on the log's length.
@@ -126,9 +130,15 @@ public struct Raft: ~Copyable {
         if role != before.role { effects.roleChanged = role }
         effects.leaderChanged = leader != before.leader || hardState.term != before.hardState.term
         tail.trim(through: min(appliedIndex, durability.durableIndex), keeping: parameters.tailBytes)
-        checkStep(since: before)
-        checkState()
+        do {
+            try checkStep(since: before)
+            try checkState()
+        } catch {
+            broke(error)
+        }
     }
+
+    var sabotage: Sabotage? { parameters.sabotage }
 
     public var term: Term { hardState.term }
     public var lastIndex: Index { log.lastIndex }

@@ -45,11 +45,11 @@ struct ReadQueue: Sendable {
         round = (number, index)
     }
 
-    /// Gives the id to ask with.
-    mutating func startRequest(retryAt: Instant) -> UInt64 {
+    /// Gives the id to ask with: another one each time, unless that bug is planted.
+    mutating func startRequest(retryAt: Instant, reusesNumber: Bool = false) -> UInt64 {
         moveOn()
         let id = nextRequest
-        nextRequest &+= 1
+        if !reusesNumber { nextRequest &+= 1 }
         request = (id, retryAt)
         return id
     }

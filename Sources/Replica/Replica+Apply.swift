@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import DequeModule
 import Keyspace
@@ -32,11 +32,20 @@ extension Replica {
         }
     }
 
+    /// Where such a bug is planted, something else than the log decides what an entry does.
+    private func isPassedOver(_ entry: Entry) -> Bool {
+        switch limits.sabotage {
+        case .clockDecidesApply: entry.kind == .command && entry.timeMs + 5_000 < input.wallMs
+        case .fullDiskDecidesApply: entry.kind == .command && isDiskFull
+        default: false
+        }
+    }
+
     private mutating func apply(_ entry: Entry, into effects: inout ReplicaEffects) {
         let isOurs = proposed.first?.index == entry.index
         let outcome: Outcome
         do {
-            outcome = try keyspace.apply(entry, wantsResult: isOurs)
+            outcome = try keyspace.apply(isPassedOver(entry) ? entry.emptied : entry, wantsResult: isOurs)
         } catch {
             // It can be neither skipped nor guessed at: the member stops, its peers go on.
             effects.failure = .unapplicable(error)
@@ -48,5 +57,12 @@ extension Replica {
         // The index alone does not make it ours: another leader's entry may stand there.
         let result: Answer.Result = write.term == entry.term ? .outcome(outcome) : .failed(.overtaken)
         answer(write.id, size: write.size, result, into: &effects)
+    }
+}
+
+extension Entry {
+    /// Its place in the log, and nothing in it.
+    fileprivate var emptied: Entry {
+        Entry(term: term, index: index, kind: .noOperation, timeMs: timeMs, data: Bytes())
     }
 }

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import DequeModule
 import Keyspace
@@ -12,6 +12,8 @@ extension Replica {
         input.applied = keyspace.appliedIndex
         raft.step(&input, into: &raftEffects)
         input.removeAll()
+        // Only a simulator lives to see this.
+        if raft.brokenLaw != nil { return }
         effects.send.append(contentsOf: raftEffects.sendNow)
         write()
         sendWhenDurable(into: &effects)
@@ -60,7 +62,7 @@ extension Replica {
     /// waits for all earlier ones.
     private mutating func sendWhenDurable(into effects: inout ReplicaEffects) {
         guard !raftEffects.sendAfterWrite.isEmpty else { return }
-        if issued == durable {
+        if issued == durable || limits.sabotage == .sentBeforeSync {
             effects.send.append(contentsOf: raftEffects.sendAfterWrite)
         } else {
             for message in raftEffects.sendAfterWrite { whenDurable.append((issued, message)) }
@@ -75,6 +77,11 @@ extension Replica {
         }
         for offset in 0..<count {
             let request = gathered.removeFirst().request
+            if limits.sabotage == .answeredBeforeCommit {
+                let outcome = Outcome(revision: keyspace.revision + 1, result: .none)
+                answer(request.id, size: request.body.size, .outcome(outcome), into: &effects)
+                continue
+            }
             proposed.append(
                 ProposedWrite(
                     id: request.id, index: first.advanced(by: offset), term: term, size: request.body.size))

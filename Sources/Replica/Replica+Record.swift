@@ -77,6 +77,9 @@ extension Replica {
     /// Of the whole keyspace, key by key.
     package borrowing func digestOfEverything() -> UInt64 { keyspace.digestOfEverything() }
 
+    /// The first invariant of Raft that was found broken; nil unless `Parameters.keepsBrokenLaws`.
+    package var brokenLaw: StaticString? { raft.brokenLaw }
+
     /// Everything that can be checked on one member, O(log in memory).
     package borrowing func checkEverything() { raft.checkEverything() }
 }

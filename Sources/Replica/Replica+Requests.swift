@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import DequeModule
 import Keyspace
@@ -124,7 +124,11 @@ extension Replica {
             switch result.result {
             case .success(let outcome):
                 answer(result.id, size: size, .outcome(outcome), into: &effects)
-            case .failure(let failure) where failure.code == .unavailable && failure.notApplied && waiting.expiry > now:
+            case .failure(let failure)
+            where failure.code == .unavailable && (failure.notApplied || limits.sabotage == .forwardRetried)
+                && waiting.expiry > now,
+                .failure(let failure)
+            where failure.code == .unknown && limits.sabotage == .forwardRetried && waiting.expiry > now:
                 // Certain that nothing was applied, so asking the next leader cannot apply it twice.
                 redispatchAt = now + limits.redispatchPause
                 hold(waiting.request, until: waiting.expiry)

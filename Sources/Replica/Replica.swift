@@ -152,6 +152,7 @@ public struct Replica: ~Copyable {
         for request in turn.requests { take(request, into: &effects) }
         turn.requests.removeAll(keepingCapacity: true)
         advanceRaft(into: &effects)
+        if raft.brokenLaw != nil { return }
         applyCommitted(into: &effects)
         answerConfirmedReads(into: &effects)
         takeSnapshotIfDue(into: &effects)

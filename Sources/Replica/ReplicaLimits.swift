@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Keyspace
 
 /// What one member holds at most at a time, and what it then does.
@@ -39,6 +39,9 @@ public struct ReplicaLimits: Sendable {
     public var snapshotRetry = Interval.seconds(10)
     /// What this member accepts when it leads.
     public var keyspace = Limits()
+
+    /// A bug to be planted; nil outside the simulator and tests.
+    @_spi(Sabotage) public var sabotage: Sabotage?
 
     public init() {}
 }

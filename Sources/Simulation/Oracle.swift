@@ -14,6 +14,10 @@ struct Oracle {
     var indexOfRevision: [Int] = []
     /// By term: who led it.
     var leaders: [UInt64: Int] = [:]
+    /// By term and candidate, the members that granted it a vote, or a pre-vote.
+    var ballots: [Ballot: MemberSet] = [:]
+    /// The highest term that anybody campaigned in.
+    var highestCampaign: UInt64 = 0
     /// By member: the last vote that it gave away.
     var votes: [(term: UInt64, candidate: MemberID)]
     /// Every entry that was ever appended anywhere, by index: one for each term that it came in.

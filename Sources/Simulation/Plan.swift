@@ -42,6 +42,7 @@ public struct Plan: Sendable {
         storageLimits = .small(&random)
         replicaLimits = .small(&random)
         parameters = .small(&random)
+        parameters.keepsBrokenLaws = true
         faults = []
         drawFaults()
     }

@@ -15,6 +15,7 @@ extension World {
         if let applied = process.replica.record?.applied, !applied.isEmpty { checkApplied(applied, member) }
         process.replica.record?.removeAll()
         checkKeyspace(glance, member)
+        if glance.term > member.last.term { checkTerm(glance, member) }
         if glance.role == .leader, member.last.role != .leader || glance.term != member.last.term {
             checkLeader(glance, member, process)
         }
@@ -132,6 +133,7 @@ extension World {
             return report("election-safety", "n\(member.number) leads term \(term), and so does n\(other)")
         }
         oracle.leaders[term] = member.number
+        checkBallot(of: member, term)
         checkCompleteness(member, process, term: glance.term)
     }
 
@@ -155,6 +157,7 @@ extension World {
                 return report("hard-state", "n\(member.number) votes for n\(message.to.rawValue) in term \(term), after n\(last.candidate.rawValue) in term \(last.term)")
             }
             oracle.votes[member.number] = (term, message.to)
+            count(message, preVote: false)
             let durable = member.durable.hardState
             guard durable.term.rawValue > term || durable.term.rawValue == term && durable.votedFor == message.to else {
                 return report("hard-state", "n\(member.number) votes in term \(term) before its vote is on disk")
@@ -164,6 +167,8 @@ extension World {
             guard durable.term >= message.term else {
                 return report("hard-state", "n\(member.number) campaigns in term \(message.term) before it is on disk")
             }
+            if !request.disruptLeader { checkPreVotes(of: member, message.term.rawValue) }
+        case .requestVoteReply(let reply) where reply.voteGranted: count(message, preVote: true)
         case .appendEntriesReply(let reply):
             guard case .success(let match) = reply.result else { return }
             guard member.durable.hardState.term >= message.term else {

@@ -108,6 +108,7 @@ extension World {
         member.turn.wallMs = member.clock.wallMs(at: now)
         statistics.steps += 1
         process.replica.step(&member.turn, into: &member.effects)
+        if let law = process.replica.brokenLaw { return report("invariant", "n\(member.number): \(law)") }
         look(at: member, process)
         obey(member, process)
         member.effects.removeAll()

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import LogFormat
 
@@ -149,7 +149,8 @@ struct RecoveryReader<Image: DirectoryImage> {
         guard let newest = slots.last, slots.first?.number == max(1, newest.number - 1) else {
             throw .damaged(Damage(.state, at: 0, "a slot with term and vote is gone, or holds an older one than it must"))
         }
-        return (HardState(term: newest.term, votedFor: newest.votedFor), newest.number)
+        let taken = limits.sabotage == .olderStateSlot ? slots[0] : newest
+        return (HardState(term: taken.term, votedFor: taken.votedFor), newest.number)
     }
 
     /// The segments of the log, in order, none missing.

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import LogFormat
 
 /// The spare segment: made ahead of need, so that the log goes on without a pause and a full disk is known a whole
@@ -15,10 +15,10 @@ extension Storage {
         guard case .idle = preparation, spares.isEmpty else { return nil }
         let id = newID()
         preparation = .running(id: id)
-        return DiskOperation(
-            id: id, lane: .background,
-            steps: stepsToRecycle(as: segment.number + 1)
-                + Self.steps(preparing: segment.number + 1, size: limits.segmentBytes, member: member))
+        var steps = stepsToRecycle(as: segment.number + 1)
+            + Self.steps(preparing: segment.number + 1, size: limits.segmentBytes, member: member)
+        if limits.sabotage == .directoryNotSynced { steps.removeAll { $0 == .syncDirectory } }
+        return DiskOperation(id: id, lane: .background, steps: steps)
     }
 
     /// A segment gets its name only when all of it is zero, written and synced, and is used only when its name is
@@ -44,6 +44,8 @@ extension Storage {
             guard isFull else { return }
             isFull = false
             events.append(.spaceReturned)
+        case .failed(let error) where error.isFull && limits.sabotage == .fullDiskIgnored:
+            preparationEnded(.done(reads: []), now: now, into: &events)
         case .failed(let error) where error.isFull:
             preparation = .waiting(until: now + limits.spaceRetry)
             guard !isFull else { return }

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import DequeModule
 import LogFormat
@@ -47,7 +47,7 @@ extension Storage {
             let slot = StateSlot(
                 number: stateNumber, member: member, term: hardState.term, votedFor: hardState.votedFor)
             steps.append(.write(.state, offset: StateSlot.place(number: stateNumber), slices: [slot.encode()]))
-            steps.append(.sync(.state))
+            if limits.sabotage != .stateNotSynced { steps.append(.sync(.state)) }
         }
         let frame = takeFrame(into: &steps)
         let token = backlog.takeToken()
@@ -84,7 +84,7 @@ extension Storage {
         precondition(restarts || first <= lastWritten.next, "a gap between the frames of the log")
         precondition(header.extent <= segment.room, "a frame must fit into its segment")
         steps.append(.write(.segment(segment.number), offset: segment.offset, slices: [bytes]))
-        steps.append(.sync(.segment(segment.number)))
+        if limits.sabotage != .logNotSynced { steps.append(.sync(.segment(segment.number))) }
         segment.offset += header.extent
         lastWritten = header.lastIndex
         return frame
@@ -136,7 +136,7 @@ extension Storage {
     mutating func logJobEnded(
         _ job: LogJob, _ result: DiskResult, now: Instant, into events: inout [StorageEvent]
     ) {
-        if case .failed(let error) = result {
+        if case .failed(let error) = result, limits.sabotage != .syncErrorIgnored {
             fail(.disk(error), into: &events)
             return
         }

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import LogFormat
 
 /// The sizes that bound Storage. They may differ from one start to the next: segments on disk say their own size.
@@ -26,6 +26,9 @@ public struct StorageLimits: Sendable {
     public var spaceRetry = Interval.seconds(1)
     /// How long the log must be quiet before its last frame is witnessed.
     public var quiet = Interval.milliseconds(100)
+
+    /// A bug to be planted; nil outside the simulator and tests.
+    @_spi(Sabotage) public var sabotage: Sabotage?
 
     public init() {}
 
