@@ -25,8 +25,9 @@ extension Plan {
     public init(
         seed: UInt64, members: Int? = nil, groups: FaultGroups? = nil, storm: Interval? = nil, sabotage: Sabotage
     ) {
-        self.init(
-            seed: seed, members: members ?? sabotage.members, groups: groups ?? .all, storm: storm ?? .seconds(120))
+        let members = members ?? sabotage.members
+        self.init(seed: seed, members: members, groups: groups ?? .all, storm: storm ?? sabotage.storm)
+        if groups == nil, members == 5, let own = sabotage.faults(seed: seed, until: self.storm) { faults = own }
         plant(sabotage)
     }
 
@@ -56,4 +57,7 @@ extension Plan {
 extension Sabotage {
     /// How many members its scenario has.
     fileprivate var members: Int { self == .singleNotDurable ? 1 : 5 }
+
+    /// How long its storm is.
+    fileprivate var storm: Interval { self == .staleLeaderUnanswered ? .seconds(7) : .seconds(120) }
 }

@@ -37,6 +37,14 @@ import Testing
         #expect(importFindings(in: source(room, text)) == [])
     }
 
+    @Test("Whoever could plant a bug outside the simulator is found", arguments: ["Server", "Tools", "Wire", "swiftwaterd"])
+    func planting(room: String) {
+        #expect(sabotageFindings(in: source(room, "@_spi(Sabotage) import Base")).count == 1)
+        #expect(sabotageFindings(in: source(room, "parameters.keepsBrokenLaws = true")).count == 1)
+        #expect(sabotageFindings(in: source(room, "let name = \"sabotage\"")) == [])
+        #expect(sabotageFindings(in: source("Simulation", "@_spi(Sabotage) import Base")) == [])
+    }
+
     @Test("A test may open its own room's border, not another's")
     func testBorders() {
         #expect(importFindings(in: SourceFile(path: "Tests/EventLoopTests/A.swift", text: "import CUV")) == [])

@@ -21,6 +21,13 @@ import Testing
         expectNone(files.flatMap(wordFindings))
     }
 
+    @Test("No server, client or tool can plant a bug")
+    func sabotage() {
+        expectNone(files.flatMap(sabotageFindings))
+        let setters = files.filter { !$0.isTest && $0.code.contains("sabotage = ") && !$0.code.contains("let sabotage = ") }
+        #expect(setters.map(\.room).allSatisfy { $0 == "Simulation" })
+    }
+
     @Test("Files have about 400 lines at most, functions about 70")
     func lengths() {
         expectNone(files.flatMap(lengthFindings))

@@ -59,6 +59,17 @@ func importFindings(in file: SourceFile) -> [Finding] {
     }
 }
 
+/// Planted bugs: the rooms whose rules they break carry the switch, the simulator sets it, and nothing at the edges can
+/// see it, however it imports.
+func sabotageFindings(in file: SourceFile) -> [Finding] {
+    let mayKnow: Set = ["Base", "Consensus", "Keyspace", "Storage", "Replica", "Simulation"]
+    guard !file.isTest, !mayKnow.contains(file.room) else { return [] }
+    return file.codeLines.enumerated().compactMap { offset, line in
+        guard line.contains("_spi(Sabotage)") || contains(line, "keepsBrokenLaws") else { return nil }
+        return Finding(file: file.path, line: offset + 1, message: "only the simulator and tests plant bugs")
+    }
+}
+
 /// Banned words in the pure rooms: whole words, outside comments and strings.
 func wordFindings(in file: SourceFile) -> [Finding] {
     guard !file.isTest, Rooms.pure.contains(file.room) else { return [] }

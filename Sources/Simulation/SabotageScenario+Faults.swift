@@ -1,0 +1,78 @@
+@_spi(Sabotage) import Base
+
+// Bugs that need a meeting of faults which a storm drawn at random seldom brings about.
+extension Sabotage {
+    /// The faults of its scenario among five members; nil when any storm finds it.
+    func faults(seed: UInt64, until end: Interval) -> [PlannedFault]? {
+        var dice = SplitMix64(seed: Stream.faults.seed(of: seed))
+        switch self {
+        case .staleLeaderUnanswered: return pausesWithSlowDisks(&dice, end)
+        case .voteByLength: return longMinorities(&dice, end)
+        case .leaseOnArrival: return lateAnswers(&dice, end)
+        default: return nil
+        }
+    }
+
+    /// A leader stands still until somebody campaigns, and goes on while the candidate's disk still writes its vote: the
+    /// candidate is then ahead of a cluster that has a leader.
+    private func pausesWithSlowDisks(_ dice: inout SplitMix64, _ end: Interval) -> [PlannedFault] {
+        var faults = (1...5).map {
+            PlannedFault(at: .milliseconds(1_000), fault: .slow($0, times: 500, lasting: end))
+        }
+        var at: UInt64 = 1_200
+        while at + 700 < end.nanoseconds / 1_000_000 {
+            let member = 1 + Int(dice.next(below: 5))
+            let lasting = Interval.milliseconds(300 + dice.next(below: 250))
+            faults.append(PlannedFault(at: .milliseconds(at), fault: .pause(member, lasting: lasting)))
+            at += 700
+        }
+        return faults
+    }
+
+    /// Two members are cut off; when their leader goes on taking writes its log is the longest. Then the others, who have
+    /// committed in a later term, all start anew, and the two are back.
+    private func longMinorities(_ dice: inout SplitMix64, _ end: Interval) -> [PlannedFault] {
+        var faults: [PlannedFault] = []
+        var at: UInt64 = 1_000
+        while at + 2_000 < end.nanoseconds / 1_000_000 {
+            let first = 1 + Int(dice.next(below: 5))
+            let side = MemberSet([first, first % 5 + 1])
+            let lasting = 500 + dice.next(below: 400)
+            faults.append(
+                PlannedFault(
+                    at: .milliseconds(at), fault: .partition(side: side, held: false, lasting: .milliseconds(lasting))))
+            for member in 1...5 where !side.contains(member) {
+                faults.append(
+                    PlannedFault(
+                        at: .milliseconds(at + lasting),
+                        fault: .crash(member, afterEffects: 0, power: nil, down: .milliseconds(50))))
+            }
+            at += 2_000
+        }
+        return faults
+    }
+
+    /// What a member is told comes late, then nobody hears it any more: if it leads, answers to what it asked long ago
+    /// reach it while others have a new leader.
+    private func lateAnswers(_ dice: inout SplitMix64, _ end: Interval) -> [PlannedFault] {
+        var faults: [PlannedFault] = []
+        var at: UInt64 = 1_000
+        while at + 2_000 < end.nanoseconds / 1_000_000 {
+            let member = 1 + Int(dice.next(below: 5))
+            for other in 1...5 where other != member {
+                faults.append(
+                    PlannedFault(
+                        at: .milliseconds(at),
+                        fault: .delay(Link(from: other, to: member), upTo: .milliseconds(800), lasting: .milliseconds(1_600))))
+            }
+            for other in 1...5 where other != member {
+                faults.append(
+                    PlannedFault(
+                        at: .milliseconds(at + 300),
+                        fault: .oneWay(Link(from: member, to: other), held: false, lasting: .milliseconds(1_200))))
+            }
+            at += 2_000
+        }
+        return faults
+    }
+}
