@@ -93,12 +93,14 @@ extension Raft {
     private mutating func sendBatches(_ place: Int, fresh: [Entry], into effects: inout Effects) {
         while peers[place].next <= log.lastIndex {
             let next = peers[place].next
+            // Before the window is looked at: if what is in it was lost, no answer will ever say so, as a heartbeat can
+            // no longer name the entry before `next`.
+            if next <= log.baseIndex, servesWithSnapshot(place, into: &effects) { return }
             let inflight = peers[place].inflight.count
             guard inflight < parameters.maxInflightMessages,
                 peers[place].inflight.bytes < parameters.maxInflightBytes
             else { return }
             guard tail.holds(next) else {
-                if servesWithSnapshot(place, into: &effects) { return }
                 load(for: place, into: &effects)
                 return
             }

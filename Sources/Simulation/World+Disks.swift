@@ -7,6 +7,9 @@ import Storage
 // Disk operations: each lane does one after the other; an operation's steps are done when it ends, or some of them when
 // the process dies before.
 extension World {
+    /// Of a slow disk, in nanoseconds.
+    private static var longestOperation: UInt64 { 2_000_000_000 }
+
     func run(_ operation: DiskOperation, of member: SimulatedMember) {
         let slot: Int
         if let free = member.operations.firstIndex(where: { $0 == nil }) {
@@ -26,6 +29,8 @@ extension World {
             }
         }
         for times in member.slowness { time *= UInt64(times) }
+        // Two slow disks in one, and an operation of many steps, would outlast the storm: what never ends is a hang.
+        time = min(time, Self.longestOperation)
         let lane =
             switch operation.lane {
             case .log: 0
