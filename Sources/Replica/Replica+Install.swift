@@ -113,6 +113,14 @@ extension Replica {
         effects.snapshotReplies.append(SnapshotReply(call: call, result: .next(offset: current.received)))
     }
 
+    /// What entries have overtaken is of no use any more, and must not keep this member from taking its own.
+    mutating func dropOvertakenSnapshot(into effects: inout ReplicaEffects) {
+        guard let current = incoming, current.point == nil, current.index <= keyspace.appliedIndex else { return }
+        incoming?.call = nil
+        if let call = current.call { effects.snapshotReplies.append(SnapshotReply(call: call, result: .installed)) }
+        giveUpInstalling("", into: &effects)
+    }
+
     mutating func giveUpInstalling(_ reason: String, into effects: inout ReplicaEffects) {
         guard incoming != nil else { return }
         if let call = incoming?.call {

@@ -155,6 +155,7 @@ public struct Replica: ~Copyable {
         if raft.brokenLaw != nil { return }
         applyCommitted(into: &effects)
         answerConfirmedReads(into: &effects)
+        dropOvertakenSnapshot(into: &effects)
         takeSnapshotIfDue(into: &effects)
         continueSnapshot(into: &effects)
         continueInstalling(into: &effects)
@@ -189,6 +190,7 @@ public struct Replica: ~Copyable {
     public var configuration: Configuration { raft.configuration }
     public var configurationIndex: Index { raft.configurationIndex }
     public var role: Role { raft.role }
+    public var term: Term { raft.term }
     public var leader: MemberID? { raft.leader }
     public var revision: UInt64 { keyspace.revision }
     public var appliedIndex: Index { keyspace.appliedIndex }

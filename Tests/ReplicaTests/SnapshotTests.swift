@@ -90,6 +90,23 @@ struct SnapshotTests {
         expectSame(cluster)
     }
 
+    @Test("a transfer that entries overtook does not keep a member from taking snapshots of its own")
+    func overtaken() throws {
+        let cluster = cluster(3)
+        let leader = cluster.electLeader()
+        fill(cluster, 10)
+        let follower = cluster.members.first { $0.number != leader.number }!
+        let view = follower.replica!.replica.view
+        follower.turn.snapshotChunks.append(
+            SnapshotChunk(
+                call: 999, term: view.term, index: view.appliedIndex.advanced(by: 20), indexTerm: view.term, offset: 0,
+                data: "SWsk", isLast: false))
+        fill(cluster, 600, from: 10)
+        #expect(cluster.snapshotReplies.contains(.next(offset: 4)))
+        #expect(follower.replica!.replica.view.snapshotIndex > 100)
+        expectSame(cluster)
+    }
+
     @Test("sessions survive in snapshots: a repeated request is known to a member that never saw the first")
     func sessions() throws {
         let cluster = cluster(3)
