@@ -35,6 +35,8 @@ extension Wire {
         public var memberID: MemberID = 0
         public var clusterID: ClusterID = 0
         public var address = ""
+        /// A committed change has taken it out of its cluster.
+        public var isRemoved = false
 
         public init() {}
     }
@@ -102,10 +104,13 @@ extension Wire {
     public struct ChangeRequest: Equatable, Sendable {
         public var name: String
         public var address: String
+        /// AddServer: it stays a learner.
+        public var isLearner: Bool
 
-        public init(name: String, address: String) {
+        public init(name: String, address: String, isLearner: Bool = false) {
             self.name = name
             self.address = address
+            self.isLearner = isLearner
         }
     }
 
@@ -122,11 +127,16 @@ extension Wire {
         /// HOST:PORT of the leader; empty when the member knows of none.
         public var leaderHint: String
         public var configuration: LoggedConfiguration?
+        /// For people; empty when all is well.
+        public var message: String
 
-        public init(status: ChangeStatus, leaderHint: String = "", configuration: LoggedConfiguration? = nil) {
+        public init(
+            status: ChangeStatus, leaderHint: String = "", configuration: LoggedConfiguration? = nil, message: String = ""
+        ) {
             self.status = status
             self.leaderHint = leaderHint
             self.configuration = configuration
+            self.message = message
         }
     }
 }

@@ -28,6 +28,7 @@ extension Wire.Codec {
         message.pointee.member_id = status.memberID.rawValue
         message.pointee.cluster_id = status.clusterID.rawValue
         message.pointee.address = arena.copy(status.address)
+        message.pointee.removed = status.isRemoved ? 1 : 0
         return pack(message)
     }
 
@@ -52,6 +53,7 @@ extension Wire.Codec {
             status.memberID = MemberID(message.member_id)
             status.clusterID = ClusterID(message.cluster_id)
             status.address = try message.address.text("address")
+            status.isRemoved = message.removed != 0
             return status
         }
     }
@@ -74,19 +76,23 @@ extension Wire.Codec {
         try unpack(swiftwater__v1__open_session_response__unpack, "OpenSessionResponse", span) { $0.session_id }
     }
 
-    // AddServer, RemoveServer and TransferLeadership have the same fields: one is read and written for all three.
+    // AddServer, RemoveServer and TransferLeadership have the same fields, but for `learner`, which the others do not
+    // look at: one is read and written for all three.
 
     public func encode(_ change: Wire.ChangeRequest) -> Bytes {
         let message = arena.make(swiftwater__v1__add_server_request__init)
         message.pointee.name = arena.copy(change.name)
         message.pointee.address = arena.copy(change.address)
+        message.pointee.learner = change.isLearner ? 1 : 0
         return pack(message)
     }
 
     public func decodeChange(_ span: RawSpan) throws(Wire.DecodeFailure) -> Wire.ChangeRequest {
         try unpack(swiftwater__v1__add_server_request__unpack, "change of servers", span) {
             message throws(Wire.DecodeFailure) in
-            Wire.ChangeRequest(name: try message.name.text("name"), address: try message.address.text("address"))
+            Wire.ChangeRequest(
+                name: try message.name.text("name"), address: try message.address.text("address"),
+                isLearner: message.learner != 0)
         }
     }
 
@@ -95,6 +101,7 @@ extension Wire.Codec {
         message.pointee.status = Swiftwater__V1__ChangeStatus(rawValue: change.status.rawValue)
         message.pointee.leader_hint = arena.copy(change.leaderHint)
         message.pointee.configuration = change.configuration.map { build($0) }
+        message.pointee.message = arena.copy(change.message)
         return pack(message)
     }
 
@@ -105,7 +112,7 @@ extension Wire.Codec {
             Wire.ChangeResponse(
                 status: Wire.ChangeStatus(rawValue: message.status.rawValue) ?? .unspecified,
                 leaderHint: try message.leader_hint.text("leader_hint"),
-                configuration: try message.configuration?.pointee.logged)
+                configuration: try message.configuration?.pointee.logged, message: try message.message.text("message"))
         }
     }
 }

@@ -25,6 +25,8 @@ extension Wire.Codec {
             message.pointee.name = arena.copy(member.name)
             message.pointee.address = arena.copy(member.address)
             message.pointee.voter = member.isVoter ? 1 : 0
+            message.pointee.standing = Swiftwater__V1__Standing(member.standing)
+            message.pointee.priority = UInt32(member.priority)
             pointers[number] = message
         }
         return (members.count, pointers)
@@ -71,9 +73,31 @@ extension Swiftwater__V1__Configuration {
 extension Swiftwater__V1__Member {
     var member: Configuration.Member {
         get throws(Wire.DecodeFailure) {
-            Configuration.Member(
+            guard let priority = UInt8(exactly: priority) else { throw .inconsistent("a priority of \(priority)") }
+            return Configuration.Member(
                 id: MemberID(id), name: try name.text("name"), address: try address.text("address"),
-                isVoter: voter != 0)
+                standing: known(standing, voter: voter != 0), priority: priority)
         }
+    }
+
+    /// One that we do not know, from a newer member, is taken for what `voter` says.
+    private func known(_ standing: Swiftwater__V1__Standing, voter: Bool) -> Configuration.Standing {
+        switch standing {
+        case SWIFTWATER__V1__STANDING__STANDING_LEARNER: .learner
+        case SWIFTWATER__V1__STANDING__STANDING_VOTER: .voter
+        case SWIFTWATER__V1__STANDING__STANDING_JOINING: .joining
+        default: voter ? .voter : .learner
+        }
+    }
+}
+
+extension Swiftwater__V1__Standing {
+    fileprivate init(_ standing: Configuration.Standing) {
+        self =
+            switch standing {
+            case .learner: SWIFTWATER__V1__STANDING__STANDING_LEARNER
+            case .voter: SWIFTWATER__V1__STANDING__STANDING_VOTER
+            case .joining: SWIFTWATER__V1__STANDING__STANDING_JOINING
+            }
     }
 }

@@ -22,6 +22,7 @@ extension Random {
         status.memberID = MemberID(number())
         status.clusterID = ClusterID(number())
         status.address = text()
+        status.isRemoved = bool()
         let json: [String: Any] = [
             "role": status.role.rawValue, "term": json(status.term.rawValue), "leader": status.leader,
             "leader_address": status.leaderAddress, "first_log_index": json(status.firstLogIndex.rawValue),
@@ -29,7 +30,7 @@ extension Random {
             "applied_index": json(status.appliedIndex.rawValue), "revision": json(status.revision),
             "members": json(status.members), "version": status.version, "uptime_ms": json(status.uptimeMs),
             "name": status.name, "member_id": json(status.memberID.rawValue),
-            "cluster_id": json(status.clusterID.rawValue), "address": status.address,
+            "cluster_id": json(status.clusterID.rawValue), "address": status.address, "removed": status.isRemoved,
         ]
         let expected = status
         return Sample("StatusResponse", codec.encode(status), json) { bytes in
@@ -74,18 +75,26 @@ extension Random {
     }
 
     mutating func change(_ codec: Wire.Codec) -> Sample {
-        let change = Wire.ChangeRequest(name: text(), address: text())
         let type = pick(["AddServerRequest", "RemoveServerRequest", "TransferLeadershipRequest"])
-        return Sample(type, codec.encode(change), ["name": change.name, "address": change.address]) { bytes in
-            try decoding(bytes, codec.decodeChange) == change
+        var change = Wire.ChangeRequest(name: text(), address: text())
+        var fields: [String: Any] = ["name": change.name, "address": change.address]
+        if type == "AddServerRequest" {
+            change.isLearner = bool()
+            fields["learner"] = change.isLearner
+        }
+        let expected = change
+        return Sample(type, codec.encode(change), fields) { bytes in
+            try decoding(bytes, codec.decodeChange) == expected
         }
     }
 
     mutating func changeResponse(_ codec: Wire.Codec) -> Sample {
         let change = Wire.ChangeResponse(
-            status: pick([.ok, .notLeader, .timeout]), leaderHint: text(), configuration: logged())
+            status: pick([.ok, .notLeader, .timeout]), leaderHint: text(), configuration: logged(), message: text())
         let type = pick(["AddServerResponse", "RemoveServerResponse", "TransferLeadershipResponse"])
-        let fields: [String: Any] = ["status": change.status.rawValue, "leader_hint": change.leaderHint]
+        let fields: [String: Any] = [
+            "status": change.status.rawValue, "leader_hint": change.leaderHint, "message": change.message,
+        ]
         return Sample(type, codec.encode(change), merged(fields, json(change.configuration))) { bytes in
             try decoding(bytes, codec.decodeChangeResponse) == change
         }

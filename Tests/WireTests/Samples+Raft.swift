@@ -166,6 +166,34 @@ extension Random {
         }
     }
 
+    mutating func snapshotChunk(_ codec: Wire.Codec) -> Sample {
+        let chunk = Wire.SnapshotChunk(
+            header: header(), index: Index(number()), indexTerm: Term(number()), offset: number(), data: data(),
+            isLast: bool())
+        let fields: [String: Any] = [
+            "last_index": json(chunk.index.rawValue), "last_term": json(chunk.indexTerm.rawValue),
+            "offset": json(chunk.offset), "data": json(chunk.data), "done": chunk.isLast,
+        ]
+        return Sample("InstallSnapshotRequest", codec.encode(chunk), merged(json(chunk.header), fields)) { bytes in
+            try decoding(bytes, codec.decodeSnapshotChunk) == chunk
+        }
+    }
+
+    mutating func snapshotAnswer(_ codec: Wire.Codec) -> Sample {
+        let result: Wire.SnapshotAnswer.Result = pick([.next(offset: number()), .wait, .installed, .refused(text())])
+        let fields: [String: Any] =
+            switch result {
+            case .next(let offset): ["status": "INSTALL_STATUS_NEXT", "stored": json(offset)]
+            case .wait: ["status": "INSTALL_STATUS_WAIT"]
+            case .installed: ["status": "INSTALL_STATUS_INSTALLED"]
+            case .refused(let reason): ["status": "INSTALL_STATUS_REFUSED", "reason": reason]
+            }
+        let answer = Wire.SnapshotAnswer(header: header(), result: result)
+        return Sample("InstallSnapshotResponse", codec.encode(answer), merged(json(answer.header), fields)) { bytes in
+            try decoding(bytes, codec.decodeSnapshotAnswer) == answer
+        }
+    }
+
     /// One of everything that Wire writes, each with random contents.
     mutating func samples(_ codec: Wire.Codec) -> [Sample] {
         var samples: [Sample] = []
@@ -174,6 +202,7 @@ extension Random {
         samples += [status(codec), requestLog(codec), logRecord(codec), logRecord(codec)]
         samples += [change(codec), changeResponse(codec), session(codec), empty(codec)]
         samples += [hello(codec), timeoutNowResponse(codec), propose(codec), proposeResponse(codec)]
+        samples += [snapshotChunk(codec), snapshotAnswer(codec)]
         return samples
     }
 }

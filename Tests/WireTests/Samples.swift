@@ -97,7 +97,7 @@ struct Random {
         (0..<below(5)).map {
             Configuration.Member(
                 id: MemberID(UInt64($0) << 40 | generator.next() & 0xff_ffff_ffff), name: "n\($0)\(text())",
-                address: text(), isVoter: bool())
+                address: text(), standing: pick([.learner, .voter, .joining]), priority: UInt8(below(256)))
         }
     }
 

@@ -84,7 +84,18 @@ func json(_ header: Wire.Header) -> [String: Any] {
 
 func json(_ members: [Configuration.Member]) -> [Any] {
     members.map {
-        ["id": json($0.id.rawValue), "name": $0.name, "address": $0.address, "voter": $0.isVoter] as [String: Any]
+        [
+            "id": json($0.id.rawValue), "name": $0.name, "address": $0.address, "voter": $0.isVoter,
+            "standing": name($0.standing), "priority": $0.priority,
+        ] as [String: Any]
+    }
+}
+
+private func name(_ standing: Configuration.Standing) -> String {
+    switch standing {
+    case .learner: "STANDING_LEARNER"
+    case .voter: "STANDING_VOTER"
+    case .joining: "STANDING_JOINING"
     }
 }
 

@@ -637,7 +637,7 @@ void   swiftwater__v1__open_session_response__free_unpacked
   assert(message->base.descriptor == &swiftwater__v1__open_session_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor swiftwater__v1__member__field_descriptors[4] =
+static const ProtobufCFieldDescriptor swiftwater__v1__member__field_descriptors[6] =
 {
   {
     "id",
@@ -687,17 +687,43 @@ static const ProtobufCFieldDescriptor swiftwater__v1__member__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "standing",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__Member, standing),
+    &swiftwater__v1__standing__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "priority",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__Member, priority),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__member__field_indices_by_name[] = {
   2,   /* field[2] = address */
   0,   /* field[0] = id */
   1,   /* field[1] = name */
+  5,   /* field[5] = priority */
+  4,   /* field[4] = standing */
   3,   /* field[3] = voter */
 };
 static const ProtobufCIntRange swiftwater__v1__member__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__member__descriptor =
 {
@@ -707,7 +733,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__member__descriptor =
   "Swiftwater__V1__Member",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__Member),
-  4,
+  6,
   swiftwater__v1__member__field_descriptors,
   swiftwater__v1__member__field_indices_by_name,
   1,  swiftwater__v1__member__number_ranges,
@@ -783,7 +809,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__status_request__descriptor =
   (ProtobufCMessageInit) swiftwater__v1__status_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__status_response__field_descriptors[16] =
+static const ProtobufCFieldDescriptor swiftwater__v1__status_response__field_descriptors[17] =
 {
   {
     "role",
@@ -977,6 +1003,18 @@ static const ProtobufCFieldDescriptor swiftwater__v1__status_response__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "removed",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__StatusResponse, removed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__status_response__field_indices_by_name[] = {
   12,   /* field[12] = address */
@@ -990,6 +1028,7 @@ static const unsigned swiftwater__v1__status_response__field_indices_by_name[] =
   10,   /* field[10] = member_id */
   6,   /* field[6] = members */
   9,   /* field[9] = name */
+  16,   /* field[16] = removed */
   14,   /* field[14] = revision */
   0,   /* field[0] = role */
   1,   /* field[1] = term */
@@ -1000,7 +1039,7 @@ static const ProtobufCIntRange swiftwater__v1__status_response__number_ranges[2 
 {
   { 1, 0 },
   { 16, 14 },
-  { 0, 16 }
+  { 0, 17 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__status_response__descriptor =
 {
@@ -1010,7 +1049,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__status_response__descriptor =
   "Swiftwater__V1__StatusResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__StatusResponse),
-  16,
+  17,
   swiftwater__v1__status_response__field_descriptors,
   swiftwater__v1__status_response__field_indices_by_name,
   2,  swiftwater__v1__status_response__number_ranges,
@@ -1236,7 +1275,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__request_log_response__descripto
   (ProtobufCMessageInit) swiftwater__v1__request_log_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__add_server_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor swiftwater__v1__add_server_request__field_descriptors[3] =
 {
   {
     "name",
@@ -1262,15 +1301,28 @@ static const ProtobufCFieldDescriptor swiftwater__v1__add_server_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "learner",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__AddServerRequest, learner),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__add_server_request__field_indices_by_name[] = {
   1,   /* field[1] = address */
+  2,   /* field[2] = learner */
   0,   /* field[0] = name */
 };
 static const ProtobufCIntRange swiftwater__v1__add_server_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__add_server_request__descriptor =
 {
@@ -1280,14 +1332,14 @@ const ProtobufCMessageDescriptor swiftwater__v1__add_server_request__descriptor 
   "Swiftwater__V1__AddServerRequest",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__AddServerRequest),
-  2,
+  3,
   swiftwater__v1__add_server_request__field_descriptors,
   swiftwater__v1__add_server_request__field_indices_by_name,
   1,  swiftwater__v1__add_server_request__number_ranges,
   (ProtobufCMessageInit) swiftwater__v1__add_server_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__add_server_response__field_descriptors[3] =
+static const ProtobufCFieldDescriptor swiftwater__v1__add_server_response__field_descriptors[4] =
 {
   {
     "status",
@@ -1325,16 +1377,29 @@ static const ProtobufCFieldDescriptor swiftwater__v1__add_server_response__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "message",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__AddServerResponse, message),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__add_server_response__field_indices_by_name[] = {
   2,   /* field[2] = configuration */
   1,   /* field[1] = leader_hint */
+  3,   /* field[3] = message */
   0,   /* field[0] = status */
 };
 static const ProtobufCIntRange swiftwater__v1__add_server_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__add_server_response__descriptor =
 {
@@ -1344,7 +1409,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__add_server_response__descriptor
   "Swiftwater__V1__AddServerResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__AddServerResponse),
-  3,
+  4,
   swiftwater__v1__add_server_response__field_descriptors,
   swiftwater__v1__add_server_response__field_indices_by_name,
   1,  swiftwater__v1__add_server_response__number_ranges,
@@ -1402,7 +1467,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__remove_server_request__descript
   (ProtobufCMessageInit) swiftwater__v1__remove_server_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__remove_server_response__field_descriptors[3] =
+static const ProtobufCFieldDescriptor swiftwater__v1__remove_server_response__field_descriptors[4] =
 {
   {
     "status",
@@ -1440,16 +1505,29 @@ static const ProtobufCFieldDescriptor swiftwater__v1__remove_server_response__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "message",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__RemoveServerResponse, message),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__remove_server_response__field_indices_by_name[] = {
   2,   /* field[2] = configuration */
   1,   /* field[1] = leader_hint */
+  3,   /* field[3] = message */
   0,   /* field[0] = status */
 };
 static const ProtobufCIntRange swiftwater__v1__remove_server_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__remove_server_response__descriptor =
 {
@@ -1459,7 +1537,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__remove_server_response__descrip
   "Swiftwater__V1__RemoveServerResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__RemoveServerResponse),
-  3,
+  4,
   swiftwater__v1__remove_server_response__field_descriptors,
   swiftwater__v1__remove_server_response__field_indices_by_name,
   1,  swiftwater__v1__remove_server_response__number_ranges,
@@ -1517,7 +1595,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__transfer_leadership_request__de
   (ProtobufCMessageInit) swiftwater__v1__transfer_leadership_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__transfer_leadership_response__field_descriptors[3] =
+static const ProtobufCFieldDescriptor swiftwater__v1__transfer_leadership_response__field_descriptors[4] =
 {
   {
     "status",
@@ -1555,16 +1633,29 @@ static const ProtobufCFieldDescriptor swiftwater__v1__transfer_leadership_respon
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "message",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__TransferLeadershipResponse, message),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__transfer_leadership_response__field_indices_by_name[] = {
   2,   /* field[2] = configuration */
   1,   /* field[1] = leader_hint */
+  3,   /* field[3] = message */
   0,   /* field[0] = status */
 };
 static const ProtobufCIntRange swiftwater__v1__transfer_leadership_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__transfer_leadership_response__descriptor =
 {
@@ -1574,7 +1665,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__transfer_leadership_response__d
   "Swiftwater__V1__TransferLeadershipResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__TransferLeadershipResponse),
-  3,
+  4,
   swiftwater__v1__transfer_leadership_response__field_descriptors,
   swiftwater__v1__transfer_leadership_response__field_indices_by_name,
   1,  swiftwater__v1__transfer_leadership_response__number_ranges,
@@ -1671,6 +1762,38 @@ const ProtobufCEnumDescriptor swiftwater__v1__role__descriptor =
   swiftwater__v1__role__enum_values_by_name,
   1,
   swiftwater__v1__role__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue swiftwater__v1__standing__enum_values_by_number[4] =
+{
+  { "STANDING_UNSPECIFIED", "SWIFTWATER__V1__STANDING__STANDING_UNSPECIFIED", 0 },
+  { "STANDING_LEARNER", "SWIFTWATER__V1__STANDING__STANDING_LEARNER", 1 },
+  { "STANDING_VOTER", "SWIFTWATER__V1__STANDING__STANDING_VOTER", 2 },
+  { "STANDING_JOINING", "SWIFTWATER__V1__STANDING__STANDING_JOINING", 3 },
+};
+static const ProtobufCIntRange swiftwater__v1__standing__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex swiftwater__v1__standing__enum_values_by_name[4] =
+{
+  { "STANDING_JOINING", 3 },
+  { "STANDING_LEARNER", 1 },
+  { "STANDING_UNSPECIFIED", 0 },
+  { "STANDING_VOTER", 2 },
+};
+const ProtobufCEnumDescriptor swiftwater__v1__standing__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "swiftwater.v1.Standing",
+  "Standing",
+  "Swiftwater__V1__Standing",
+  "swiftwater.v1",
+  4,
+  swiftwater__v1__standing__enum_values_by_number,
+  4,
+  swiftwater__v1__standing__enum_values_by_name,
+  1,
+  swiftwater__v1__standing__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCEnumValue swiftwater__v1__entry_kind__enum_values_by_number[6] =

@@ -1865,7 +1865,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__append_entries_response__descri
   (ProtobufCMessageInit) swiftwater__v1__append_entries_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__install_snapshot_request__field_descriptors[11] =
+static const ProtobufCFieldDescriptor swiftwater__v1__install_snapshot_request__field_descriptors[10] =
 {
   {
     "cluster",
@@ -1952,18 +1952,6 @@ static const ProtobufCFieldDescriptor swiftwater__v1__install_snapshot_request__
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "last_config",
-    8,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_MESSAGE,
-    0,   /* quantifier_offset */
-    offsetof(Swiftwater__V1__InstallSnapshotRequest, last_config),
-    &swiftwater__v1__configuration__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "offset",
     9,
     PROTOBUF_C_LABEL_NONE,
@@ -2002,21 +1990,21 @@ static const ProtobufCFieldDescriptor swiftwater__v1__install_snapshot_request__
 };
 static const unsigned swiftwater__v1__install_snapshot_request__field_indices_by_name[] = {
   0,   /* field[0] = cluster */
-  9,   /* field[9] = data */
-  10,   /* field[10] = done */
+  8,   /* field[8] = data */
+  9,   /* field[9] = done */
   2,   /* field[2] = from */
   1,   /* field[1] = group */
-  7,   /* field[7] = last_config */
   5,   /* field[5] = last_index */
   6,   /* field[6] = last_term */
-  8,   /* field[8] = offset */
+  7,   /* field[7] = offset */
   4,   /* field[4] = term */
   3,   /* field[3] = to */
 };
-static const ProtobufCIntRange swiftwater__v1__install_snapshot_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange swiftwater__v1__install_snapshot_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 9, 7 },
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__install_snapshot_request__descriptor =
 {
@@ -2026,14 +2014,14 @@ const ProtobufCMessageDescriptor swiftwater__v1__install_snapshot_request__descr
   "Swiftwater__V1__InstallSnapshotRequest",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__InstallSnapshotRequest),
-  11,
+  10,
   swiftwater__v1__install_snapshot_request__field_descriptors,
   swiftwater__v1__install_snapshot_request__field_indices_by_name,
-  1,  swiftwater__v1__install_snapshot_request__number_ranges,
+  2,  swiftwater__v1__install_snapshot_request__number_ranges,
   (ProtobufCMessageInit) swiftwater__v1__install_snapshot_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__install_snapshot_response__field_descriptors[6] =
+static const ProtobufCFieldDescriptor swiftwater__v1__install_snapshot_response__field_descriptors[8] =
 {
   {
     "cluster",
@@ -2107,11 +2095,37 @@ static const ProtobufCFieldDescriptor swiftwater__v1__install_snapshot_response_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "status",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__InstallSnapshotResponse, status),
+    &swiftwater__v1__install_status__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__InstallSnapshotResponse, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__install_snapshot_response__field_indices_by_name[] = {
   0,   /* field[0] = cluster */
   2,   /* field[2] = from */
   1,   /* field[1] = group */
+  7,   /* field[7] = reason */
+  6,   /* field[6] = status */
   5,   /* field[5] = stored */
   4,   /* field[4] = term */
   3,   /* field[3] = to */
@@ -2119,7 +2133,7 @@ static const unsigned swiftwater__v1__install_snapshot_response__field_indices_b
 static const ProtobufCIntRange swiftwater__v1__install_snapshot_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__install_snapshot_response__descriptor =
 {
@@ -2129,7 +2143,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__install_snapshot_response__desc
   "Swiftwater__V1__InstallSnapshotResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__InstallSnapshotResponse),
-  6,
+  8,
   swiftwater__v1__install_snapshot_response__field_descriptors,
   swiftwater__v1__install_snapshot_response__field_indices_by_name,
   1,  swiftwater__v1__install_snapshot_response__number_ranges,
@@ -3010,4 +3024,38 @@ const ProtobufCMessageDescriptor swiftwater__v1__read_index_response__descriptor
   1,  swiftwater__v1__read_index_response__number_ranges,
   (ProtobufCMessageInit) swiftwater__v1__read_index_response__init,
   NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue swiftwater__v1__install_status__enum_values_by_number[5] =
+{
+  { "INSTALL_STATUS_UNSPECIFIED", "SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_UNSPECIFIED", 0 },
+  { "INSTALL_STATUS_NEXT", "SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_NEXT", 1 },
+  { "INSTALL_STATUS_WAIT", "SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_WAIT", 2 },
+  { "INSTALL_STATUS_INSTALLED", "SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_INSTALLED", 3 },
+  { "INSTALL_STATUS_REFUSED", "SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_REFUSED", 4 },
+};
+static const ProtobufCIntRange swiftwater__v1__install_status__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex swiftwater__v1__install_status__enum_values_by_name[5] =
+{
+  { "INSTALL_STATUS_INSTALLED", 3 },
+  { "INSTALL_STATUS_NEXT", 1 },
+  { "INSTALL_STATUS_REFUSED", 4 },
+  { "INSTALL_STATUS_UNSPECIFIED", 0 },
+  { "INSTALL_STATUS_WAIT", 2 },
+};
+const ProtobufCEnumDescriptor swiftwater__v1__install_status__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "swiftwater.v1.InstallStatus",
+  "InstallStatus",
+  "Swiftwater__V1__InstallStatus",
+  "swiftwater.v1",
+  5,
+  swiftwater__v1__install_status__enum_values_by_number,
+  5,
+  swiftwater__v1__install_status__enum_values_by_name,
+  1,
+  swiftwater__v1__install_status__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

@@ -53,6 +53,25 @@ typedef enum _Swiftwater__V1__Role {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SWIFTWATER__V1__ROLE)
 } Swiftwater__V1__Role;
 /*
+ * What a member may do.
+ */
+typedef enum _Swiftwater__V1__Standing {
+  /*
+   * From members that do not tell: `voter` says it.
+   */
+  SWIFTWATER__V1__STANDING__STANDING_UNSPECIFIED = 0,
+  /*
+   * It receives the log and does not vote, and stays so (4.2.1).
+   */
+  SWIFTWATER__V1__STANDING__STANDING_LEARNER = 1,
+  SWIFTWATER__V1__STANDING__STANDING_VOTER = 2,
+  /*
+   * A learner that becomes a voter by itself as soon as it has caught up.
+   */
+  SWIFTWATER__V1__STANDING__STANDING_JOINING = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SWIFTWATER__V1__STANDING)
+} Swiftwater__V1__Standing;
+/*
  * What an entry of the log is for. A member that meets a kind it does not know stops rather than skip it.
  */
 typedef enum _Swiftwater__V1__EntryKind {
@@ -93,7 +112,8 @@ typedef enum _Swiftwater__V1__ChangeStatus {
    */
   SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_NOT_LEADER = 2,
   /*
-   * The new member did not catch up, or the new leader did not take over, in time. Nothing was changed.
+   * The change was not done in time: `message` says what held it back. A new member that has not caught up stays in the
+   * configuration, as one that becomes a voter when it has; a leader that could not hand over leads on.
    */
   SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_TIMEOUT = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SWIFTWATER__V1__CHANGE_STATUS)
@@ -123,10 +143,15 @@ struct  Swiftwater__V1__Member
    * A member that does not vote is a learner.
    */
   protobuf_c_boolean voter;
+  Swiftwater__V1__Standing standing;
+  /*
+   * Who should rather lead: a leader hands over to a voter with a higher one. At most 255.
+   */
+  uint32_t priority;
 };
 #define SWIFTWATER__V1__MEMBER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__member__descriptor) \
-    , 0, {0,NULL}, {0,NULL}, 0 }
+    , 0, {0,NULL}, {0,NULL}, 0, SWIFTWATER__V1__STANDING__STANDING_UNSPECIFIED, 0 }
 
 
 /*
@@ -212,10 +237,14 @@ struct  Swiftwater__V1__StatusResponse
    * HOST:PORT of the leader; empty when the member knows of none.
    */
   ProtobufCBinaryData leader_address;
+  /*
+   * A committed change has taken this member out of its cluster: it campaigns no more.
+   */
+  protobuf_c_boolean removed;
 };
 #define SWIFTWATER__V1__STATUS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__status_response__descriptor) \
-    , SWIFTWATER__V1__ROLE__ROLE_UNSPECIFIED, 0, {0,NULL}, 0, 0, 0, 0,NULL, {0,NULL}, 0, {0,NULL}, 0, 0, {0,NULL}, 0, 0, {0,NULL} }
+    , SWIFTWATER__V1__ROLE__ROLE_UNSPECIFIED, 0, {0,NULL}, 0, 0, 0, 0,NULL, {0,NULL}, 0, {0,NULL}, 0, 0, {0,NULL}, 0, 0, {0,NULL}, 0 }
 
 
 struct  Swiftwater__V1__RequestLogRequest
@@ -285,13 +314,18 @@ struct  Swiftwater__V1__AddServerRequest
    */
   ProtobufCBinaryData name;
   /*
-   * HOST:PORT. Required.
+   * HOST:PORT. Required. The leader asks there who it is: it must be running, with `--join`. For a member that is one
+   * already, the address at which it is reached from now on.
    */
   ProtobufCBinaryData address;
+  /*
+   * It is to stay a learner.
+   */
+  protobuf_c_boolean learner;
 };
 #define SWIFTWATER__V1__ADD_SERVER_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__add_server_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Swiftwater__V1__AddServerResponse
@@ -306,10 +340,14 @@ struct  Swiftwater__V1__AddServerResponse
    * As it is after the call.
    */
   Swiftwater__V1__Configuration *configuration;
+  /*
+   * For people; empty when all is well.
+   */
+  ProtobufCBinaryData message;
 };
 #define SWIFTWATER__V1__ADD_SERVER_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__add_server_response__descriptor) \
-    , SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_UNSPECIFIED, {0,NULL}, NULL }
+    , SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_UNSPECIFIED, {0,NULL}, NULL, {0,NULL} }
 
 
 struct  Swiftwater__V1__RemoveServerRequest
@@ -335,10 +373,14 @@ struct  Swiftwater__V1__RemoveServerResponse
   Swiftwater__V1__ChangeStatus status;
   ProtobufCBinaryData leader_hint;
   Swiftwater__V1__Configuration *configuration;
+  /*
+   * For people; empty when all is well.
+   */
+  ProtobufCBinaryData message;
 };
 #define SWIFTWATER__V1__REMOVE_SERVER_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__remove_server_response__descriptor) \
-    , SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_UNSPECIFIED, {0,NULL}, NULL }
+    , SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_UNSPECIFIED, {0,NULL}, NULL, {0,NULL} }
 
 
 struct  Swiftwater__V1__TransferLeadershipRequest
@@ -364,10 +406,14 @@ struct  Swiftwater__V1__TransferLeadershipResponse
   Swiftwater__V1__ChangeStatus status;
   ProtobufCBinaryData leader_hint;
   Swiftwater__V1__Configuration *configuration;
+  /*
+   * For people; empty when all is well.
+   */
+  ProtobufCBinaryData message;
 };
 #define SWIFTWATER__V1__TRANSFER_LEADERSHIP_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__transfer_leadership_response__descriptor) \
-    , SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_UNSPECIFIED, {0,NULL}, NULL }
+    , SWIFTWATER__V1__CHANGE_STATUS__CHANGE_STATUS_UNSPECIFIED, {0,NULL}, NULL, {0,NULL} }
 
 
 struct  Swiftwater__V1__OpenSessionRequest
@@ -709,6 +755,7 @@ typedef void (*Swiftwater__V1__OpenSessionResponse_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    swiftwater__v1__role__descriptor;
+extern const ProtobufCEnumDescriptor    swiftwater__v1__standing__descriptor;
 extern const ProtobufCEnumDescriptor    swiftwater__v1__entry_kind__descriptor;
 extern const ProtobufCEnumDescriptor    swiftwater__v1__change_status__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__member__descriptor;

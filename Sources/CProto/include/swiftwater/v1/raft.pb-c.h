@@ -38,6 +38,29 @@ typedef struct Swiftwater__V1__ReadIndexResponse Swiftwater__V1__ReadIndexRespon
 
 /* --- enums --- */
 
+/*
+ * What became of a chunk.
+ */
+typedef enum _Swiftwater__V1__InstallStatus {
+  SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_UNSPECIFIED = 0,
+  /*
+   * Send the chunk that begins at `stored`.
+   */
+  SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_NEXT = 1,
+  /*
+   * Not now: send the same chunk again in some ten milliseconds.
+   */
+  SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_WAIT = 2,
+  /*
+   * The snapshot is on the receiver's disk and in the place of its state; or the receiver has more than it already.
+   */
+  SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_INSTALLED = 3,
+  /*
+   * It will not do: `reason` says why. Nothing was changed.
+   */
+  SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_REFUSED = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SWIFTWATER__V1__INSTALL_STATUS)
+} Swiftwater__V1__InstallStatus;
 
 /* --- messages --- */
 
@@ -267,7 +290,8 @@ struct  Swiftwater__V1__AppendEntriesResponse
 
 
 /*
- * One chunk of a snapshot. The chunks of one call belong to one snapshot and come in order.
+ * One chunk of a snapshot. The chunks of one call belong to one snapshot. What the snapshot holds (keys, sessions, and
+ * the figure's lastConfig) and the checksums that vouch for it are in its bytes: docs/DISK-FORMAT.md.
  */
 struct  Swiftwater__V1__InstallSnapshotRequest
 {
@@ -283,10 +307,6 @@ struct  Swiftwater__V1__InstallSnapshotRequest
   uint64_t last_index;
   uint64_t last_term;
   /*
-   * The newest configuration as of last_index. In the first chunk only.
-   */
-  Swiftwater__V1__Configuration *last_config;
-  /*
    * Where in the snapshot the data stands, in bytes.
    */
   uint64_t offset;
@@ -301,7 +321,7 @@ struct  Swiftwater__V1__InstallSnapshotRequest
 };
 #define SWIFTWATER__V1__INSTALL_SNAPSHOT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__install_snapshot_request__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, NULL, 0, {0,NULL}, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0, {0,NULL}, 0 }
 
 
 struct  Swiftwater__V1__InstallSnapshotResponse
@@ -313,13 +333,18 @@ struct  Swiftwater__V1__InstallSnapshotResponse
   uint64_t to;
   uint64_t term;
   /*
-   * The bytes that are on the receiver's disk.
+   * How many bytes of the snapshot the receiver has taken in, from the first.
    */
   uint64_t stored;
+  Swiftwater__V1__InstallStatus status;
+  /*
+   * For people.
+   */
+  ProtobufCBinaryData reason;
 };
 #define SWIFTWATER__V1__INSTALL_SNAPSHOT_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__install_snapshot_response__descriptor) \
-    , 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, SWIFTWATER__V1__INSTALL_STATUS__INSTALL_STATUS_UNSPECIFIED, {0,NULL} }
 
 
 struct  Swiftwater__V1__TimeoutNowRequest
@@ -929,6 +954,7 @@ typedef void (*Swiftwater__V1__ReadIndexResponse_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCEnumDescriptor    swiftwater__v1__install_status__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__entry__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__hello_request__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__hello_response__descriptor;
