@@ -60,7 +60,7 @@ let package = Package(
         room("Server", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "EventLoop", "GRPC", "Wire", deque, logging]),
         room("Client", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", deque]),
         room("Tools", ["Base", "Consensus", "Keyspace", "Simulation", "EventLoop", "GRPC", "Wire", "Client", "CEdit", histogram, argumentParser]),
-        .executableTarget(name: "swiftwaterd", dependencies: ["CJemalloc", "Server", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
+        .executableTarget(name: "swiftwaterd", dependencies: ["CJemalloc", "Server", "Replica", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
         .executableTarget(name: "swiftwater", dependencies: ["Tools", "Client", "Base", argumentParser], swiftSettings: settings),
 
         // A member that fails as it is told, for the tests of what speaks to members.

@@ -23,7 +23,7 @@ public struct ReplicaLimits: Sendable {
     public var membershipTimeout = Interval.seconds(600)
     /// A snapshot is taken when so many bytes of entries were applied since the last one, and at least this part of its own
     /// size. `.max`: never.
-    public var snapshotLogBytes = Int.max
+    public var snapshotLogBytes = 64 << 20
     public var snapshotLogPercent = 50
     /// How many entries stay in the log behind a snapshot at most, and how many bytes of it, for followers a little behind.
     public var keptEntries = 10_000

@@ -53,22 +53,10 @@ final class KeyStream {
         }
     }
 
-    /// Gives the version back on another thread: a reader may have been so slow that every key has changed since, and
-    /// then this is the last holder of them all, to be freed one by one. Were the pool full, it is done here.
+    /// A reader may have been so slow that every key has changed since: then this is the last holder of them all.
     private func release() {
         guard let keyspace else { return }
         self.keyspace = nil
-        let held = Held(keyspace)
-        if !loop.work({ held.letGo() }, then: { _ in }) { held.letGo() }
+        loop.letGo(of: keyspace)
     }
-}
-
-/// Carries a version to the thread that frees it: a closure that captured it would free it only on its way back.
-/// One thread at a time has it.
-private final class Held: @unchecked Sendable {
-    private var keyspace: FrozenKeyspace?
-
-    init(_ keyspace: FrozenKeyspace) { self.keyspace = keyspace }
-
-    func letGo() { keyspace = nil }
 }

@@ -45,9 +45,7 @@ extension Member {
             guard member.accepts(request.header, call) else { return }
             member.take(request, from: call)
         }
-        server.register(MethodPath(Wire.Path.raftInstallSnapshot)) { call, _ in
-            call.fail(Status(.unimplemented, "this member takes no snapshots"))
-        }
+        server.register(stream: .installSnapshot) { [unowned self] call in acceptSnapshot(call) }
     }
 
     private func register(
@@ -64,7 +62,7 @@ extension Member {
     }
 
     /// Whether a message is meant for this member; otherwise the call is refused and the message not looked at.
-    private func accepts(_ header: Wire.Header, _ call: ServerCall) -> Bool {
+    func accepts(_ header: Wire.Header, _ call: ServerCall) -> Bool {
         let reason: String
         if header.cluster != cluster {
             reason = "this member belongs to cluster \(cluster), not to \(header.cluster)"

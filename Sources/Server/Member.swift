@@ -50,6 +50,14 @@ public actor Member {
     var voteCalls: [MemberID: ServerCall] = [:]
     /// Read indexes asked for and not answered, with the number that the follower gave them.
     var readIndexCalls: [MemberID: (requestID: UInt64, call: ServerCall)] = [:]
+    /// The thread that encodes this member's own snapshots.
+    var encoders: SnapshotEncoders!
+    /// Snapshots on their way to others, by number.
+    var senders: [UInt64: SnapshotSender] = [:]
+    var lastSender: UInt64 = 0
+    /// Pieces of a leader's snapshot that are not answered.
+    var snapshotCalls: [UInt64: (call: ServerCall, from: MemberID)] = [:]
+    var lastSnapshotCall: UInt64 = 0
     /// Who led when writes were last passed on: when it changes, what is on its way there is given up.
     var lastLeader: MemberID?
 
@@ -82,6 +90,7 @@ public actor Member {
         disk = DiskRunner(loop, directory: directory) { [unowned self] completions in
             turn.completions.append(contentsOf: completions)
         }
+        encoders = Self.encoders(on: loop) { [unowned self] done in turn.snapshotWork = done }
         timer = EventLoop.Timer(loop) { [unowned self] in armedFor = .never }
         replica.isWatched = log.logLevel <= .info
         registerKeyValueService()
@@ -118,14 +127,15 @@ public actor Member {
         if replica.leader != lastLeader { leaderChanged() }
         if !effects.forwards.isEmpty { passOn(effects.forwards) }
         for answer in effects.answers { give(answer) }
+        obeyAboutSnapshots()
         for event in effects.events { note(event) }
         connectPeers()
     }
 
     /// One timer for all of the replica's times. Its deadline mostly moves away: the timer is left as it is then, and
-    /// finds nothing to do when it fires.
+    /// finds nothing to do when it fires. What obeying the effects brought already is for a turn of its own.
     private func arm() {
-        let deadline = replica.deadline
+        let deadline = turn.isEmpty ? replica.deadline : loop.now
         guard deadline < armedFor else { return }
         armedFor = deadline
         timer.start(at: deadline)
@@ -175,7 +185,10 @@ public actor Member {
         }
         for peer in peers.values { peer.close() }
         peers = [:]
+        for sender in senders.values { sender.close() }
+        senders = [:]
         timer.close()
+        encoders.stop()
         disk.stop()
         log.info("stopped")
     }

@@ -10,6 +10,7 @@ extension MethodPath {
     static let requestVote = MethodPath(Wire.Path.raftRequestVote)
     static let readIndex = MethodPath(Wire.Path.raftReadIndex)
     static let timeoutNow = MethodPath(Wire.Path.raftTimeoutNow)
+    static let installSnapshot = MethodPath(Wire.Path.raftInstallSnapshot)
     static let propose = MethodPath(Wire.Path.raftPropose)
 
     /// By which call a message that has one answer goes.

@@ -14,12 +14,12 @@ import Wire
 final class Peer: @unchecked Sendable {
     let id: MemberID
     let address: String
-    private let name: String
+    let name: String
     private unowned let member: Member
     private let channel: Channel
     private var stream: ClientStream?
     /// The peer has answered Hello on this connection, and is who it should be.
-    private var isGreeted = false
+    private(set) var isGreeted = false
     /// Writes on their way to the peer as leader, by number of the call.
     /// Which kinds of entries it has said that it can apply; nil before it was ever greeted.
     private(set) var entryKinds: [Entry.Kind]?

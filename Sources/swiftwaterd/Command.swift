@@ -1,6 +1,7 @@
 import ArgumentParser
 import Base
 import Logging
+import Replica
 import Server
 
 /// `swiftwaterd`: one Raft member.
@@ -43,6 +44,12 @@ struct Command: ParsableCommand {
     @Option(help: ArgumentHelp("The largest value it accepts as leader: bytes, or with KiB or MiB.", valueName: "size"))
     var maxValueSize = ByteSize(bytes: 1 << 20)
 
+    @Option(
+        help: ArgumentHelp(
+            "How much the log grows, at least, before a snapshot of the store is taken and the log cut behind it: bytes, or "
+                + "with KiB or MiB. A larger store is left half its size.", valueName: "size"))
+    var snapshotAfter = ByteSize(bytes: ReplicaLimits().snapshotLogBytes)
+
     @Option(help: ArgumentHelp("How often a leader is heard, such as 50ms.", valueName: "time"))
     var heartbeat = Duration(interval: .milliseconds(50))
 
@@ -61,6 +68,7 @@ struct Command: ParsableCommand {
         options.advertise = advertise
         options.initialCluster = initialCluster?.members ?? []
         options.maxValueSize = maxValueSize.bytes
+        options.replicaLimits.snapshotLogBytes = snapshotAfter.bytes
         options.heartbeatInterval = heartbeat.interval
         options.electionTimeout = electionTimeout.interval
         try Process.run(options, logLevel: logLevel)
