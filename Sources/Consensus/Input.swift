@@ -32,6 +32,8 @@ public struct Input: Sendable {
     public var configuration: Configuration?
     /// Reads that want an index: `Effects.reads` answers each exactly once, now or in a later turn.
     public var reads: [ReadToken] = []
+    /// The election timer runs out now, whatever was heard from a leader: a fault on purpose.
+    public var electionTimerExpires = false
     /// Hand leadership to this member (3.10): `Effects.transfer` tells the end of it.
     public var transferTo: MemberID?
 
@@ -54,6 +56,7 @@ public struct Input: Sendable {
         proposals.removeAll(keepingCapacity: true)
         configuration = nil
         reads.removeAll(keepingCapacity: true)
+        electionTimerExpires = false
         transferTo = nil
     }
 }

@@ -116,6 +116,7 @@ public struct Raft: ~Copyable {
         for message in input.messages { receive(message, into: &effects) }
         for peer in input.unreachable { lostStream(to: peer, into: &effects) }
         advanceCommit(into: &effects)
+        if input.electionTimerExpires { electionDeadline = min(electionDeadline, now) }
         fireTimers(into: &effects)
         promoteNewcomers(into: &effects)
         if !input.proposals.isEmpty { propose(input.proposals, into: &effects) }

@@ -24,12 +24,13 @@ struct DescriptorIndex {
     /// Messages within messages, at most.
     private static let maxDepth = 64
 
-    init(_ set: Bytes) throws(ByteReader.Failure) {
+    /// Files of the given names are left out.
+    init(_ set: Bytes, except hidden: Set<Bytes> = []) throws(ByteReader.Failure) {
         var reader = ByteReader(set)
         while !reader.isAtEnd {
             let (field, type) = try reader.readTag()
             if field == 1, type == .lengthDelimited {
-                try addFile(try reader.readLengthDelimited())
+                try addFile(try reader.readLengthDelimited(), except: hidden)
             } else {
                 try reader.skip(type)
             }
@@ -65,7 +66,7 @@ struct DescriptorIndex {
 
     // MARK: Reading
 
-    private mutating func addFile(_ descriptor: Bytes) throws(ByteReader.Failure) {
+    private mutating func addFile(_ descriptor: Bytes, except hidden: Set<Bytes>) throws(ByteReader.Failure) {
         var file = File(descriptor: descriptor)
         // What is declared needs the package, which may come after it.
         try Self.eachField(descriptor) { (field, value) in
@@ -76,6 +77,7 @@ struct DescriptorIndex {
             default: break
             }
         }
+        if hidden.contains(file.name) { return }
         let place = files.count
         files.append(file)
         byName[file.name] = place

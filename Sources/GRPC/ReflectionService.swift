@@ -6,10 +6,11 @@ public final class ReflectionService: @unchecked Sendable {
     private unowned let server: GRPCServer
     private let index: DescriptorIndex
 
-    /// `files` is a serialized google.protobuf.FileDescriptorSet. Throws when it is none.
-    public init(on server: GRPCServer, files: Bytes) throws(ByteReader.Failure) {
+    /// `files` is a serialized google.protobuf.FileDescriptorSet. Throws when it is none. Files named in `hidden` are not
+    /// known here.
+    public init(on server: GRPCServer, files: Bytes, except hidden: Set<Bytes> = []) throws(ByteReader.Failure) {
         self.server = server
-        index = try DescriptorIndex(files)
+        index = try DescriptorIndex(files, except: hidden)
         for path: MethodPath in [
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",

@@ -140,6 +140,8 @@ public struct Replica: ~Copyable {
         swap(&input.unreachable, &turn.unreachable)
         turn.messages.removeAll(keepingCapacity: true)
         turn.unreachable.removeAll(keepingCapacity: true)
+        swap(&input.electionTimerExpires, &turn.electionTimerExpires)
+        turn.electionTimerExpires = false
         if let work = turn.snapshotWork.take() { finish(work) }
         settle(&turn.snapshotsSent)
         for read in turn.snapshotReads {

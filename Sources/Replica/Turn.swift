@@ -18,6 +18,8 @@ public struct Turn: Sendable {
     /// What became of writes that this member passed on to the leader.
     public var forwardResults: [ForwardResult] = []
     public var requests: [Request] = []
+    /// The election timer runs out, whatever was heard: a fault on purpose.
+    public var electionTimerExpires = false
     /// The end of `ReplicaEffects.snapshotWork`.
     public var snapshotWork: SnapshotWork.Done?
     /// How the sending of `ReplicaEffects.snapshotsToSend` ended.
@@ -52,7 +54,7 @@ public struct Turn: Sendable {
     /// Whether nothing has happened but time.
     public var isEmpty: Bool {
         requests.isEmpty && messages.isEmpty && completions.isEmpty && forwardResults.isEmpty && unreachable.isEmpty
-            && snapshotWork == nil && snapshotsSent.isEmpty && snapshotReads.isEmpty && snapshotChunks.isEmpty
+            && !electionTimerExpires && snapshotWork == nil && snapshotsSent.isEmpty && snapshotReads.isEmpty && snapshotChunks.isEmpty
     }
 }
 

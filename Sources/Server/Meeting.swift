@@ -18,6 +18,7 @@ actor Meeting {
     private let identity: Identity
     private let named: [NamedAddress]
     private let log: Logger
+    private let faults: Faults?
     private let codec = Wire.Codec()
     private let own: Wire.Hello
     private var met: [String: MemberID] = [:]
@@ -28,11 +29,12 @@ actor Meeting {
 
     static let retryInterval = Interval.milliseconds(100)
 
-    init(loop: Loop, identity: Identity, named: [NamedAddress], own: Wire.Hello, log: Logger) {
+    init(loop: Loop, identity: Identity, named: [NamedAddress], own: Wire.Hello, faults: Faults?, log: Logger) {
         self.loop = loop
         self.identity = identity
         self.named = named
         self.own = own
+        self.faults = faults
         self.log = log
     }
 
@@ -70,6 +72,7 @@ actor Meeting {
     private func askAll() {
         for other in named where met[other.name] == nil {
             guard let channel = channels[other.name], channel.state == .ready else { continue }
+            guard faults?.admits(.hello, to: other.name) ?? true else { continue }
             channel.unary(.hello, message: codec.encode(own), timeout: .seconds(1)) { [weak self] result in
                 self?.assumeIsolated { $0.answered(other, result) }
             }
@@ -77,7 +80,7 @@ actor Meeting {
     }
 
     private func answered(_ other: NamedAddress, _ result: UnaryResult) {
-        guard completion != nil, result.status.isOK else { return }
+        guard completion != nil, result.status.isOK, faults?.hears(other.name) ?? true else { return }
         do throws(Wire.DecodeFailure) {
             let hello = try result.message.withSpan { span throws(Wire.DecodeFailure) in try codec.decodeHello(span) }
             judge(other, hello)

@@ -29,6 +29,11 @@ extension Member {
     }
 
     func send(_ message: Message) {
+        guard let faults else { return deliver(message) }
+        faults.send(message.kind, to: faultName(of: message.to)) { [unowned self] in deliver(message) }
+    }
+
+    private func deliver(_ message: Message) {
         switch message.body {
         case .appendEntries:
             peers[message.to]?.sendEntries(message)

@@ -17,7 +17,9 @@ extension Member {
         }
         server.register(MethodPath(Wire.Path.raftHello)) { [unowned self] call, span in
             do throws(Wire.DecodeFailure) {
-                call.reply(codec.encode(hello(to: try codec.decodeHello(span).from)))
+                let peer = try codec.decodeHello(span)
+                guard faults?.answersHello(of: peer.name) ?? true else { return }
+                call.reply(codec.encode(hello(to: peer.from)))
             } catch {
                 call.fail(error)
             }
@@ -32,7 +34,8 @@ extension Member {
             let message = try member.codec.decodeTimeoutNow(span)
             guard member.accepts(Wire.Header(message), call) else { return }
             member.turn.messages.append(message)
-            call.reply(member.codec.encodeTimeoutNowResponse(member.header(to: message.from)))
+            let answer = member.codec.encodeTimeoutNowResponse(member.header(to: message.from))
+            _ = member.send(.timeoutNow, to: message.from) { call.reply(answer) }
         }
         register(raft: Wire.Path.raftReadIndex) { member, call, span throws(Wire.DecodeFailure) in
             let message = try member.codec.decodeReadIndex(span)
@@ -61,7 +64,8 @@ extension Member {
         }
     }
 
-    /// Whether a message is meant for this member; otherwise the call is refused and the message not looked at.
+    /// Whether a message is meant for this member; otherwise the call is refused and the message not looked at. (What a
+    /// fault drops is not even refused.)
     func accepts(_ header: Wire.Header, _ call: ServerCall) -> Bool {
         let reason: String
         if header.cluster != cluster {
@@ -71,7 +75,7 @@ extension Member {
         } else if header.to != identity.member {
             reason = "this is member \(identity.member), not \(header.to): was its disk replaced?"
         } else {
-            return true
+            return hears(header.from)
         }
         log.warning("a peer was refused: \(reason)", metadata: ["peer": "\(call.peerAddress)"])
         call.fail(Status(.failedPrecondition, reason), trailers: .notApplied)
@@ -117,7 +121,7 @@ extension Member {
     // MARK: Writes that a follower passed on
 
     private func take(_ request: Wire.ProposeRequest, from call: ServerCall) {
-        let batch = ForwardedBatch(call: call, count: request.proposals.count)
+        let batch = ForwardedBatch(call: call, from: request.header.from, count: request.proposals.count)
         guard !request.proposals.isEmpty else { return finish(batch) }
         for proposal in request.proposals {
             if proposal.kind == .openSession, let failure = sessionRefusal {
@@ -158,7 +162,9 @@ extension Member {
             }
         }
         // The header names nobody: the answer goes back the way the request came.
-        batch.call.reply(codec.encode(Wire.ProposeResponse(header: header(to: 0), outcomes: outcomes)))
+        let answer = codec.encode(Wire.ProposeResponse(header: header(to: 0), outcomes: outcomes))
+        let call = batch.call
+        if !send(.proposeResponse, to: batch.from, { call.reply(answer) }) { answerInVain(call) }
     }
 }
 

@@ -100,7 +100,9 @@ extension Member {
             case .installed: .installed
             case .refused(let reason): .refused(reason)
             }
-        waiting.call.send(codec.encode(Wire.SnapshotAnswer(header: header(to: waiting.from), result: result)))
+        let answer = codec.encode(Wire.SnapshotAnswer(header: header(to: waiting.from), result: result))
+        let call = waiting.call
+        if !send(.installSnapshotResponse, to: waiting.from, { call.send(answer) }) { answerInVain(call) }
     }
 }
 

@@ -58,6 +58,8 @@ public actor Member {
     /// Pieces of a leader's snapshot that are not answered.
     var snapshotCalls: [UInt64: (call: ServerCall, from: MemberID)] = [:]
     var lastSnapshotCall: UInt64 = 0
+    /// Only with `--enable-faults`.
+    let faults: Faults?
     /// Who led when writes were last passed on: when it changes, what is on its way there is given up.
     var lastLeader: MemberID?
 
@@ -80,6 +82,7 @@ public actor Member {
         server = started.server
         health = started.health
         startedAt = started.loop.now
+        faults = started.faults
         replica = started.replica
     }
 
@@ -96,6 +99,7 @@ public actor Member {
         registerKeyValueService()
         registerClusterService()
         registerRaftService()
+        obeyFaults()
         connectPeers()
         loop.onTurnEnd(.work) { [unowned self] in takeTurn() }
         setHealth(.serving)

@@ -20,6 +20,8 @@ public struct MemberOptions: Sendable {
     /// The shortest time without a leader after which a member campaigns; the longest is twice that.
     public var electionTimeout = Interval.milliseconds(200)
     public var replicaLimits = ReplicaLimits()
+    /// Serves the Fault service: for experiments and tests, never where anything depends on this member.
+    public var enableFaults = false
 
     public init() {}
 

@@ -16,14 +16,14 @@ final class Peer: @unchecked Sendable {
     let address: String
     let name: String
     private unowned let member: Member
-    private let channel: Channel
+    private var channel: Channel
     private var stream: ClientStream?
     /// The peer has answered Hello on this connection, and is who it should be.
     private(set) var isGreeted = false
     /// Writes on their way to the peer as leader, by number of the call.
     /// Which kinds of entries it has said that it can apply; nil before it was ever greeted.
     private(set) var entryKinds: [Entry.Kind]?
-    private var forwards: [UInt64: (ids: [RequestID], call: CallHandle)] = [:]
+    private var forwards: [UInt64: (ids: [RequestID], call: CallHandle?)] = [:]
     private var lastForward: UInt64 = 0
     private var isClosed = false
     /// What the log said last, so that it is not said again with every attempt.
@@ -37,8 +37,16 @@ final class Peer: @unchecked Sendable {
         name = peer.name
         address = peer.address
         self.member = member
-        let target = HostPort(peer.address) ?? HostPort(host: peer.address, port: 0)
-        channel = Channel(loop: member.loop, host: target.host, port: target.port, options: Self.options(member))
+        channel = Self.channel(to: peer.address, of: member)
+        connect()
+    }
+
+    private static func channel(to address: String, of member: isolated Member) -> Channel {
+        let target = HostPort(address) ?? HostPort(host: address, port: 0)
+        return Channel(loop: member.loop, host: target.host, port: target.port, options: options(member))
+    }
+
+    private func connect() {
         channel.onStateChange = { [unowned self] state in stateChanged(state) }
         channel.connect()
     }
@@ -75,6 +83,7 @@ final class Peer: @unchecked Sendable {
 
     private func greet(_ member: isolated Member) {
         isGreeted = false
+        guard member.faults?.admits(.hello, to: name) ?? true else { return complain("does not greet: no answer", member) }
         let hello = member.codec.encode(member.hello(to: id))
         channel.unary(.hello, message: hello, timeout: Self.helloTimeout) { [weak self] result in
             guard let self else { return }
@@ -85,6 +94,7 @@ final class Peer: @unchecked Sendable {
     private func greeted(_ result: UnaryResult, _ member: isolated Member) {
         // A second greeting may have been under way: one is enough.
         guard !isClosed, !isGreeted else { return }
+        guard member.hears(id) else { return complain("does not greet: no answer", member) }
         guard result.status.isOK else { return complain("does not greet: \(result.status)", member) }
         do throws(Wire.DecodeFailure) {
             let hello = try result.message.withSpan { span throws(Wire.DecodeFailure) in
@@ -137,6 +147,7 @@ final class Peer: @unchecked Sendable {
     }
 
     private func received(_ span: RawSpan, _ member: isolated Member) {
+        guard member.hears(id) else { return }
         do throws(Wire.DecodeFailure) {
             member.turn.messages.append(try member.codec.decodeAppendEntriesReply(span))
         } catch {
@@ -151,6 +162,18 @@ final class Peer: @unchecked Sendable {
         stream = nil
         member.turn.unreachable.append(id)
         if !isClosed { member.log.info("lost the connection to \(name)", metadata: ["address": "\(address)"]) }
+    }
+
+    /// As if the keepalive had found the connection dead: what was on its way is lost, and a new one is made.
+    func breakConnection() {
+        let old = channel
+        old.onStateChange = nil
+        member.assumeIsolated { member in
+            lost(member)
+            channel = Self.channel(to: address, of: member)
+        }
+        old.close()
+        connect()
     }
 
     // MARK: Messages
@@ -174,6 +197,7 @@ final class Peer: @unchecked Sendable {
     }
 
     private func answered(_ question: Message, _ answer: Bytes, _ member: isolated Member) {
+        guard member.hears(id) else { return }
         do throws(Wire.DecodeFailure) {
             try answer.withSpan { span throws(Wire.DecodeFailure) in
                 switch question.body {
@@ -207,11 +231,34 @@ final class Peer: @unchecked Sendable {
             }
             return member.codec.encode(Wire.ProposeRequest(header: member.header(to: id), proposals: proposals))
         }
-        let call = channel.unary(.propose, message: request) { [weak self] result in
-            guard let self, forwards.removeValue(forKey: number) != nil else { return }
-            member.assumeIsolated { self.proposed(ids, result, $0) }
+        forwards[number] = (ids, nil)
+        member.assumeIsolated { member in
+            let isSent = member.send(.propose, to: id) { [weak self] in self?.forward(request, number) }
+            if !isSent { forwardInVain(number, member) }
         }
-        forwards[number] = (ids, call)
+    }
+
+    private func forward(_ request: Bytes, _ number: UInt64) {
+        // It may have been given up while it waited.
+        guard forwards[number] != nil else { return }
+        forwards[number]?.call = channel.unary(.propose, message: request) { [weak self] result in
+            guard let self, let ids = forwards[number]?.ids else { return }
+            member.assumeIsolated { member in
+                guard member.hears(self.id) else { return self.forwardInVain(number, member) }
+                self.forwards[number] = nil
+                self.proposed(ids, result, member)
+            }
+        }
+    }
+
+    /// Question or answer were lost: that is known when a keepalive would have found the connection dead.
+    private func forwardInVain(_ number: UInt64, _ member: isolated Member) {
+        OneShot(member.loop).start(after: Faults.silence) { [weak self] in
+            guard let self, let forward = forwards.removeValue(forKey: number) else { return }
+            self.member.assumeIsolated { member in
+                for id in forward.ids { member.forwardFailed(id, .leaderSilent) }
+            }
+        }
     }
 
     private func proposed(_ ids: [RequestID], _ result: UnaryResult, _ member: isolated Member) {
@@ -236,7 +283,7 @@ final class Peer: @unchecked Sendable {
         let pending = forwards.sorted { $0.key < $1.key }
         forwards = [:]
         for (_, forward) in pending {
-            forward.call.cancel()
+            forward.call?.cancel()
             member.assumeIsolated { member in
                 for id in forward.ids { member.forwardFailed(id, .leaderSilent) }
             }

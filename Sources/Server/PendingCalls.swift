@@ -60,11 +60,14 @@ struct PendingCalls {
 /// Writes that one follower passed on in one call: answered together, when each has its outcome.
 final class ForwardedBatch {
     let call: ServerCall
+    /// The follower.
+    let from: MemberID
     var waiting: Int
     var outcomes: [(proposal: UInt64, result: Result<Outcome, Failure>)] = []
 
-    init(call: ServerCall, count: Int) {
+    init(call: ServerCall, from: MemberID, count: Int) {
         self.call = call
+        self.from = from
         waiting = count
         outcomes.reserveCapacity(count)
     }

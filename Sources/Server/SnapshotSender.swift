@@ -116,10 +116,20 @@ final class SnapshotSender: @unchecked Sendable {
         let chunk = Wire.SnapshotChunk(
             header: header, index: send.index, indexTerm: send.indexTerm, offset: UInt64(piece.offset),
             data: piece.bytes, isLast: piece.offset + piece.bytes.count == send.length)
-        stream?.send(member.codec.encode(chunk))
+        let message = member.codec.encode(chunk)
+        if !member.send(.installSnapshot, to: send.to, { [weak self] in self?.stream?.send(message) }) { lost(member) }
+    }
+
+    /// A piece or its answer was lost on purpose: the transfer ends when a keepalive would have found its connection dead.
+    private func lost(_ member: isolated Member) {
+        OneShot(member.loop).start(after: Faults.silence) { [weak self] in
+            guard let self, stream != nil else { return }
+            self.member.assumeIsolated { self.end("a message was lost (a fault on purpose)", $0) }
+        }
     }
 
     private func answered(_ span: RawSpan, _ member: isolated Member) {
+        guard member.hears(send.to) else { return lost(member) }
         silence?.start(after: Self.patience)
         let answer: Wire.SnapshotAnswer
         do throws(Wire.DecodeFailure) {

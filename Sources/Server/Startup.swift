@@ -33,17 +33,18 @@ public actor Startup {
         let server = GRPCServer(loop: loop, options: serverOptions())
         let health = HealthService(on: server)
         registerReflection(on: server)
+        let faults = options.enableFaults ? enableFaults(on: server, recovered) : nil
         let address = try listen(server, recovered)
-        registerEarlyService(server, recovered.identity, address)
+        registerEarlyService(server, recovered.identity, address, faults)
         if recovered.bootstrap == nil {
-            let configuration = try await meet(recovered.identity, address)
+            let configuration = try await meet(recovered.identity, address, faults)
             recovered = try remember(configuration, in: directory, recovered)
         }
         for path in Wire.Path.all { server.withdraw(MethodPath(path)) }
         let replica = try makeReplica(recovered, directory)
         let started = StartedMember(
             loop: loop, directory: directory, identity: recovered.identity, address: address.description,
-            server: server, health: health, replica: replica)
+            server: server, health: health, faults: faults, replica: replica)
         let member = Member(started, options: options, log: log)
         await member.run(onFailure: onFailure)
         return member
@@ -160,14 +161,30 @@ public actor Startup {
 
     private func registerReflection(on server: GRPCServer) {
         do {
-            _ = try ReflectionService(on: server, files: Wire.fileDescriptorSet)
+            let hidden: Set<Bytes> = options.enableFaults ? [] : [Wire.faultFile]
+            _ = try ReflectionService(on: server, files: Wire.fileDescriptorSet, except: hidden)
         } catch {
             preconditionFailure("the descriptors that were built in cannot be read: \(error)")
         }
     }
 
+    private func enableFaults(on server: GRPCServer, _ recovered: Recovered) -> Faults {
+        log.warning(
+            """
+            FAULTS ARE ENABLED (--enable-faults): whoever reaches this address can cut this member off from its cluster. \
+            Never start a member like this where anything depends on it
+            """)
+        let own = recovered.identity.name
+        let names = Set(options.initialCluster.map(\.name) + (recovered.bootstrap?.members.map(\.name) ?? []))
+        let faults = Faults(loop: loop, log: log) { $0 != own && names.contains($0) }
+        faults.register(on: server)
+        return faults
+    }
+
     /// What is served before the member knows its cluster: who it is, and that everything else must wait.
-    private func registerEarlyService(_ server: GRPCServer, _ identity: Identity, _ address: HostPort) {
+    private func registerEarlyService(
+        _ server: GRPCServer, _ identity: Identity, _ address: HostPort, _ faults: Faults?
+    ) {
         let codec = Wire.Codec()
         let own = hello(identity, address)
         for path in Wire.Path.all {
@@ -178,7 +195,9 @@ public actor Startup {
             server.register(MethodPath(path)) { call, span in
                 do throws(Wire.DecodeFailure) {
                     var answer = own
-                    answer.to = try codec.decodeHello(span).from
+                    let peer = try codec.decodeHello(span)
+                    guard faults?.answersHello(of: peer.name) ?? true else { return }
+                    answer.to = peer.from
                     call.reply(codec.encode(answer))
                 } catch {
                     call.fail(error)
@@ -193,10 +212,13 @@ public actor Startup {
             address: address.description, configuration: nil, version: softwareVersion)
     }
 
-    private func meet(_ identity: Identity, _ address: HostPort) async throws(StartFailure) -> Configuration {
+    private func meet(
+        _ identity: Identity, _ address: HostPort, _ faults: Faults?
+    ) async throws(StartFailure) -> Configuration {
         let named = options.initialCluster.isEmpty
             ? [NamedAddress(name: identity.name, address: address)] : options.initialCluster
-        let meeting = Meeting(loop: loop, identity: identity, named: named, own: hello(identity, address), log: log)
+        let meeting = Meeting(
+            loop: loop, identity: identity, named: named, own: hello(identity, address), faults: faults, log: log)
         return try await meeting.meet()
     }
 
@@ -225,6 +247,7 @@ struct StartedMember: ~Copyable, @unchecked Sendable {
     let address: String
     let server: GRPCServer
     let health: HealthService
+    let faults: Faults?
     var replica: Replica
 }
 

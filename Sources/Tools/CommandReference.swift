@@ -134,7 +134,7 @@ extension CommandReference {
 
     private static let toolCommands: [CommandReference] = [
         CommandReference(
-            name: "up", chapter: .tools, synopsis: ["[--nodes 3] [--data-dir DIR] [--base-port 7401]"],
+            name: "up", chapter: .tools, synopsis: ["[--nodes 3] [--data-dir DIR] [--base-port 7401] [--enable-faults]"],
             summary: "a whole cluster on this machine, until Ctrl-C",
             details: ["Members are real processes: kill one and see. The same directory brings the same cluster back."]),
         CommandReference(

@@ -155,9 +155,10 @@ public struct Program: Sendable {
 extension Program {
     private func up(_ words: [String]) throws(UsageError) -> ExitCode {
         guard case .arguments(let arguments) = try readUp(words) else { return finish(Printed(line: UpArguments.helpMessage())) }
-        let plan = try UpPlan(
+        var plan = try UpPlan(
             directory: arguments.dataDir, nodes: arguments.nodes, basePort: arguments.basePort,
             stored: try Up.stored(in: arguments.dataDir))
+        plan.enablesFaults = arguments.enableFaults
         let up = Up(plan: plan, server: Self.siblingProgram("swiftwaterd")) { line in
             _ = writeAll(Array((line + "\n").utf8))
         }

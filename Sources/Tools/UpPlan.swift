@@ -15,6 +15,8 @@ public struct UpPlan: Equatable, Sendable {
 
     public var directory: String
     public var members: [Member]
+    /// Whether the members take faults on purpose.
+    public var enablesFaults = false
 
     /// More would be a strange cluster for one machine.
     public static let maxNodes = 9
@@ -86,7 +88,7 @@ public struct UpPlan: Equatable, Sendable {
         [
             "--name", member.name, "--data-dir", dataDirectory(member), "--listen", "\(member.address)",
             "--initial-cluster", members.map { "\($0.name)=\($0.address)" }.joined(separator: ","),
-        ]
+        ] + (enablesFaults ? ["--enable-faults"] : [])
     }
 
     /// What a shell has to be told to reach this cluster; nil when `swiftwater` looks there by itself.

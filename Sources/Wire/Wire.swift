@@ -8,6 +8,9 @@ public enum Wire {
     public static let fileDescriptorSet = Bytes(
         copying: UnsafeRawBufferPointer(start: swiftwater_descriptors(), count: swiftwater_descriptors_size()))
 
+    /// The file that `fileDescriptorSet` has for the Fault service.
+    public static let faultFile: Bytes = "swiftwater/v1/fault.proto"
+
     /// The `:path` of every call.
     public enum Path {
         public static let kvPing = "/swiftwater.v1.KV/Ping"
@@ -34,7 +37,18 @@ public enum Wire {
         public static let raftPropose = "/swiftwater.v1.Raft/Propose"
         public static let raftReadIndex = "/swiftwater.v1.Raft/ReadIndex"
 
-        /// All of them.
+        public static let faultSetLinks = "/swiftwater.v1.Fault/SetLinks"
+        public static let faultDropNext = "/swiftwater.v1.Fault/DropNext"
+        public static let faultHeal = "/swiftwater.v1.Fault/Heal"
+        public static let faultListFaults = "/swiftwater.v1.Fault/ListFaults"
+        public static let faultExpireElectionTimer = "/swiftwater.v1.Fault/ExpireElectionTimer"
+
+        /// Those that exist only where faults are enabled.
+        public static let faults = [
+            faultSetLinks, faultDropNext, faultHeal, faultListFaults, faultExpireElectionTimer,
+        ]
+
+        /// All others.
         public static let all = [
             kvPing, kvGet, kvSet, kvStrlen, kvDelete, kvAppend, kvKeys, kvTransact,
             clusterStatus, clusterRequestLog, clusterAddServer, clusterRemoveServer, clusterTransferLeadership,

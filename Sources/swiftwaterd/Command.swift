@@ -57,6 +57,9 @@ struct Command: ParsableCommand {
         help: ArgumentHelp("The shortest silence after which a member campaigns, such as 200ms.", valueName: "time"))
     var electionTimeout = Duration(interval: .milliseconds(200))
 
+    @Flag(help: "Let anybody cut this member off from the others by gRPC (fault.proto): for experiments and tests only.")
+    var enableFaults = false
+
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel = Logger.Level.info
 
@@ -71,6 +74,7 @@ struct Command: ParsableCommand {
         options.replicaLimits.snapshotLogBytes = snapshotAfter.bytes
         options.heartbeatInterval = heartbeat.interval
         options.electionTimeout = electionTimeout.interval
+        options.enableFaults = enableFaults
         try Process.run(options, logLevel: logLevel)
     }
 }

@@ -2,5 +2,6 @@
 #pragma once
 #include "descriptors.h"
 #include "swiftwater/v1/cluster.pb-c.h"
+#include "swiftwater/v1/fault.pb-c.h"
 #include "swiftwater/v1/kv.pb-c.h"
 #include "swiftwater/v1/raft.pb-c.h"
