@@ -88,7 +88,7 @@ final class TestClient: Sendable {
         return result
     }
 
-    private func call<Answer: Sendable>(
+    func call<Answer: Sendable>(
         _ path: String, _ seconds: Double, _ encode: @escaping @Sendable (Wire.Codec) -> Bytes,
         _ decode: @escaping @Sendable (Wire.Codec, RawSpan) throws -> Answer
     ) async throws -> Answer {

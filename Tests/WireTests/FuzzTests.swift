@@ -47,6 +47,13 @@ struct FuzzTests {
         attempt(codec.decodeTimeoutNowResponse)
         attempt(codec.decodePropose)
         attempt(codec.decodeProposeResponse)
+        attempt(codec.decodeSetLinks)
+        attempt(codec.decodeDropNext)
+        attempt(codec.decodeHeal)
+        attempt(codec.decodeListFaults)
+        attempt(codec.decodeFaultState)
+        attempt(codec.decodeExpireElectionTimer)
+        attempt(codec.decodeExpireElectionTimerResponse)
         for question in [.ping, .get(key: "k"), .set(key: "k", value: .data("")), .strlen(key: "k"), .delete(key: "k"),
             .append(key: "k", suffix: "")] as [KeyOperation]
         {

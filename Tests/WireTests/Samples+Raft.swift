@@ -203,6 +203,7 @@ extension Random {
         samples += [change(codec), changeResponse(codec), session(codec), empty(codec)]
         samples += [hello(codec), timeoutNowResponse(codec), propose(codec), proposeResponse(codec)]
         samples += [snapshotChunk(codec), snapshotAnswer(codec)]
+        samples += [setLinks(codec), dropNext(codec), heal(codec), faultState(codec), faultState(codec), faultless(codec)]
         return samples
     }
 }

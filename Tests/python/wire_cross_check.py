@@ -18,7 +18,7 @@ from google.protobuf import json_format
 from grpc_tools import protoc
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
-FILES = ["kv", "cluster", "raft"]
+FILES = ["kv", "cluster", "raft", "fault"]
 
 
 def modules(directory):
