@@ -8,6 +8,12 @@ public struct Coverage: Sendable, Equatable {
 
     public init() {}
 
+    public mutating func add(_ other: Coverage) {
+        for kind in meetings.indices {
+            for role in meetings[kind].indices { meetings[kind][role] += other.meetings[kind][role] }
+        }
+    }
+
     /// `role`: nil when the member was down.
     public mutating func met(_ fault: Fault.Kind, role: Role?) {
         let column =

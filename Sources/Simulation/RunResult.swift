@@ -74,11 +74,14 @@ public struct TraceLine: Sendable, CustomStringConvertible {
     /// The member it happened to, from 1; 0 for the world and its clients.
     public var member: Int
     public var text: String
+    /// A fault, a start, an election: what somebody wants to know who reads how it came to something.
+    public var isTurningPoint: Bool
 
-    public init(at: Instant, member: Int, text: String) {
+    public init(at: Instant, member: Int, text: String, isTurningPoint: Bool = false) {
         self.at = at
         self.member = member
         self.text = text
+        self.isTurningPoint = isTurningPoint
     }
 
     public var description: String { "\((at - .zero).shown) \(member == 0 ? "--" : "n\(member)") \(text)" }

@@ -4,7 +4,7 @@
 @_spi(Sabotage) import Storage
 
 /// A bug that can be planted, as users see it.
-public struct PlantableBug: Sendable {
+public struct PlantableBug: Sendable, Equatable {
     /// What `simulate --sabotage` takes.
     public let name: String
     /// Its line in the list of pitfalls.

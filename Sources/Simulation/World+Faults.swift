@@ -9,7 +9,7 @@ extension World {
     func begin(fault number: Int) {
         let fault = plan.faults[number].fault
         guard !isCalm else { return }
-        note(0, "fault: \(fault)")
+        note(0, turningPoint: true, "fault: \(fault)")
         if let victim = fault.victim {
             let member = members[victim - 1]
             coverage.met(fault.kind, role: member.isUp ? member.last.role : nil)
@@ -34,7 +34,7 @@ extension World {
         active.remove(at: place)
         let fault = plan.faults[number].fault
         guard fault.lasting != nil else { return }
-        note(0, "ends: \(fault)")
+        note(0, turningPoint: true, "ends: \(fault)")
         switch fault.kind.group {
         case .network: change(fault, number, begins: false)
         case .process: endProcessFault(fault)
@@ -47,7 +47,7 @@ extension World {
         for number in active { end(fault: number) }
         active = []
         isCalm = true
-        note(0, "the calm begins")
+        note(0, turningPoint: true, "the calm begins")
         for member in members {
             member.crashAfterEffects = nil
             member.plannedCrash = nil

@@ -37,7 +37,7 @@ extension World {
         }
         if member.incarnation > 0 { statistics.restarts += 1 }
         hash.fold(now, 1 << 8 | member.number, lastIndex.rawValue)
-        note(member.number, "starts with term \(term), log through \(lastIndex)")
+        note(member.number, turningPoint: true, "starts with term \(term), log through \(lastIndex)")
         member.process = process
         member.life = .running
         member.turn = Turn()
@@ -78,7 +78,7 @@ extension World {
             return stayOut(member, "\(failure)")
         }
         if case .disk = failure, member.exitsWithLoss {
-            note(member.number, "cannot start: \(failure)")
+            note(member.number, turningPoint: true, "cannot start: \(failure)")
             return failDisk(member)
         }
         report("recovery", "n\(member.number) cannot start though nothing damaged its disk: \(failure)")
@@ -87,7 +87,7 @@ extension World {
     func stayOut(_ member: SimulatedMember, _ reason: @autoclosure () -> String) {
         member.life = .out
         hash.fold(now, 2 << 8 | member.number, 0)
-        note(member.number, "stays out: \(reason())")
+        note(member.number, turningPoint: true, "stays out: \(reason())")
     }
 
     // MARK: The loop
@@ -150,7 +150,9 @@ extension World {
         }
         carrySnapshots(of: member)
         if sink != nil {
-            for event in member.effects.events { note(member.number, event.text { "n\($0.rawValue)" }) }
+            for event in member.effects.events {
+                note(member.number, turningPoint: event.isTurningPoint, event.text { "n\($0.rawValue)" })
+            }
         }
     }
 
@@ -179,7 +181,7 @@ extension World {
 
     /// The replica says that it cannot go on: its disk failed. Somebody starts it again a little later.
     private func exit(_ member: SimulatedMember, _ failure: ReplicaFailure) {
-        note(member.number, "ends: \(failure)")
+        note(member.number, turningPoint: true, "ends: \(failure)")
         if case .storage(.damaged) = failure, oracle.mayBeDamaged.contains(member.number) {
             end(member, resets: true)
             return queue.add(.start, at: now + member.downTime.nanoseconds, member: member.number, incarnation: member.incarnation)
@@ -205,7 +207,7 @@ extension World {
     func crash(_ member: SimulatedMember, _ power: Fault.PowerLoss?, down: Interval) {
         guard member.isUp else { return }
         hash.fold(now, 3 << 8 | member.number, UInt64(member.incarnation))
-        note(member.number, power == nil ? "is killed" : "loses its power")
+        note(member.number, turningPoint: true, power == nil ? "is killed" : "loses its power")
         interruptDisk(member)
         end(member, resets: power == nil)
         switch power {
@@ -247,6 +249,16 @@ extension World {
                     .keepalive, at: now + worldRandom.next(below: Interval.keepalive.nanoseconds), number: theirs,
                     incarnation: connections[theirs].epoch)
             }
+        }
+    }
+}
+
+extension Event {
+    /// Who leads changes, or what a log holds is taken back.
+    fileprivate var isTurningPoint: Bool {
+        switch self {
+        case .campaign, .becameLeader, .steppedDown, .truncated, .removed, .installed, .transferStarted: true
+        default: false
         }
     }
 }

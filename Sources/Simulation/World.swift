@@ -121,9 +121,9 @@ final class World {
 
     // MARK: Telling
 
-    func note(_ member: Int, _ text: @autoclosure () -> String) {
+    func note(_ member: Int, turningPoint: Bool = false, _ text: @autoclosure () -> String) {
         guard let sink else { return }
-        sink(TraceLine(at: Instant(nanoseconds: now), member: member, text: text()))
+        sink(TraceLine(at: Instant(nanoseconds: now), member: member, text: text(), isTurningPoint: turningPoint))
     }
 
     /// A law was broken: the run ends with the first.
@@ -131,6 +131,6 @@ final class World {
         guard violation == nil else { return }
         let found = Violation(checker: checker, what: what(), at: Instant(nanoseconds: now))
         violation = found
-        note(0, "\(found)")
+        note(0, turningPoint: true, "\(found)")
     }
 }

@@ -140,6 +140,9 @@ extension CommandReference {
         CommandReference(
             name: "bench", chapter: .tools, synopsis: ["[--clients C] [--inflight M] [--reads 0.0…1.0] [--seconds S] …"],
             summary: "load a cluster and measure it"),
+        CommandReference(
+            name: "simulate", chapter: .tools, synopsis: ["[--seed N | --seeds A..B] [--members M] [--faults F,…] [--duration 120s] …"],
+            summary: "whole clusters under faults of every kind, in virtual time, from a seed"),
     ]
 
     private static let promptCommands: [CommandReference] = [

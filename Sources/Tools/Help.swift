@@ -25,7 +25,7 @@ public struct Help: Sendable {
         ] + chapters([.keys, .cluster, .tools]) + ["", "Options"] + Self.table(Self.globalOptions)
             + [
                 "", "Exit codes",
-                "  0 done   1 no such key   2 the cluster answered with an error",
+                "  0 done   1 no such key, or a seed that fails   2 the cluster answered with an error",
                 "  3 no answer in time (a write may or may not have been done; the message says so)   64 wrong usage",
                 "", "More about one command: swiftwater help COMMAND",
             ]

@@ -35,6 +35,7 @@ public struct Program: Sendable {
         case one(Grammar.Command, Grammar.Connection)
         case up([String])
         case bench([String], Grammar.Connection)
+        case simulate([String], OutputFormat?)
     }
 
     func task(_ words: [Bytes]) throws(UsageError) -> Task {
@@ -53,6 +54,7 @@ public struct Program: Sendable {
         if name.hasPrefix("-") { throw unknownOption(name) }
         if name == "up" { return .up(Array(command.dropFirst())) }
         if name == "bench" { return .bench(Array(command.dropFirst()), connection) }
+        if name == "simulate" { return .simulate(Array(command.dropFirst()), connection.output) }
         // The words as they were typed: a value need not be text.
         let line = try Grammar(.commandLine).parse(words: words.suffix(command.count))
         return .one(line.command, connection.overridden(by: line.connection))
@@ -69,6 +71,7 @@ public struct Program: Sendable {
         guard let name else { return Help(.commandLine).overview }
         if name == "bench" { return [BenchArguments.helpMessage()] }
         if name == "up" { return [UpArguments.helpMessage()] }
+        if name == "simulate" { return [SimulateArguments.helpMessage()] }
         guard let lines = Help(.commandLine).about(name) else {
             let near = CommandReference.nearest(to: name, in: CommandReference.oneShot).map { "did you mean: \($0)" }
             throw UsageError("there is no command '\(name)'", hint: near ?? "try: swiftwater help")
@@ -92,6 +95,8 @@ public struct Program: Sendable {
             return try up(words)
         case .bench(let words, let connection):
             return try bench(words, connection)
+        case .simulate(let words, let format):
+            return try simulate(words, format)
         }
     }
 
@@ -116,7 +121,7 @@ public struct Program: Sendable {
         }
     }
 
-    private func finish(_ printed: Printed) -> ExitCode {
+    func finish(_ printed: Printed) -> ExitCode {
         _ = writeAll(printed.output)
         writeErrors(printed.errors)
         return printed.code

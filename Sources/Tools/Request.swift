@@ -35,5 +35,8 @@ public enum ExitCode: Int32, Sendable, Comparable {
     case noAnswer = 3
     case usage = 64
 
+    /// `simulate`: a seed fails.
+    public static let seedFailed = ExitCode.noSuchKey
+
     public static func < (a: ExitCode, b: ExitCode) -> Bool { a.rawValue < b.rawValue }
 }
