@@ -82,7 +82,7 @@ let package = Package(
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),
         tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
         tests("ClientTests", ["Client", "FakeMember", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
-        tests("ToolsTests", ["Tools", "Client", "FakeMember", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
+        tests("ToolsTests", ["Tools", "Client", "FakeMember", "Simulation", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("ClusterTests", ["Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("HouseTests", []),
     ],

@@ -39,7 +39,7 @@ struct Simulate {
     private func runSeeds() -> SeedTotals {
         let race = SeedRace(settings, progress: progress)
         let threads = min(max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))), settings.seeds.count)
-        return blocking { await race.run(threads: threads) }
+        return race.run(threads: threads)
     }
 
     /// One run, kept in files when somebody wants it.

@@ -1,4 +1,5 @@
 import Base
+import Glibc
 import Keyspace
 import Simulation
 import Synchronization
@@ -68,16 +69,25 @@ final class SeedRace: Sendable {
     }
 
     /// Runs them all, or up to the first that fails.
-    func run(threads: Int) async -> SeedTotals {
-        await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<threads {
-                group.addTask {
-                    while let seed = self.take() { self.put(Simulate.outcome(of: self.settings.recipe(of: seed))) }
-                }
-            }
-        }
+    func run(threads: Int) -> SeedTotals {
+        // Threads, not tasks: runs compute and never wait, and whoever calls may stand on a thread that tasks need.
+        let others = (1..<max(1, threads)).map { _ in startThread() }
+        work()
+        for thread in others { pthread_join(thread, nil) }
         progress("")
         return state.withLock { $0.totals }
+    }
+
+    fileprivate func work() {
+        while let seed = take() { put(Simulate.outcome(of: settings.recipe(of: seed))) }
+    }
+
+    private func startThread() -> pthread_t {
+        var thread = pthread_t()
+        let race = Unmanaged.passRetained(self).toOpaque()
+        let failure = pthread_create(&thread, nil, workOnSeeds, race)
+        precondition(failure == 0, "pthread_create: \(String(cString: strerror(failure)))")
+        return thread
     }
 
     private func take() -> UInt64? {
@@ -112,4 +122,10 @@ final class SeedRace: Sendable {
         return "\(grouped(UInt64(totals.seeds)))/\(grouped(UInt64(settings.seeds.count))) seeds  \(rate) seeds/s  "
             + "\(hours) virtual hours  \(grouped(UInt64(totals.statistics.totalFaults))) faults"
     }
+}
+
+private func workOnSeeds(_ race: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let race else { return nil }
+    Unmanaged<SeedRace>.fromOpaque(race).takeRetainedValue().work()
+    return nil
 }

@@ -65,10 +65,10 @@ struct SimulateTests {
     }
 
     @Test("Of many seeds the hash does not depend on how many run at once")
-    func seedRange() async throws {
+    func seedRange() throws {
         let settings = try settings("--seeds 1..6 --duration 2s")
-        let alone = await SeedRace(settings, progress: { _ in }).run(threads: 1)
-        let together = await SeedRace(settings, progress: { _ in }).run(threads: 4)
+        let alone = SeedRace(settings, progress: { _ in }).run(threads: 1)
+        let together = SeedRace(settings, progress: { _ in }).run(threads: 4)
         #expect(alone.hash == together.hash && alone.seeds == 6 && together.seeds == 6)
         #expect(alone.statistics == together.statistics && alone.statistics.operations > 100)
         #expect(
