@@ -37,6 +37,8 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
     var turnEnds: [TurnEnd] = []
     /// Requests on libuv's pool that have not come back.
     var pendingWork = 0
+    /// What another room shares among all that it has on this loop, by its type. Loop's thread only.
+    public var residents: [ObjectIdentifier: AnyObject] = [:]
     /// Threads that end before the loop does.
     var attachments: [LoopAttachment] = []
     /// Loop's thread only. From here on nothing new is opened.

@@ -1,7 +1,6 @@
 import Base
 import CNGHTTP2
 import EventLoop
-import Synchronization
 
 /// What the channels of one loop share: one flush at the end of a turn, one wheel of deadlines, one buffer, however
 /// many channels there are.
@@ -24,16 +23,10 @@ final class ClientCore: @unchecked Sendable {
     /// Finished unary calls kept for the next ones.
     static let maxPooledCalls = 4096
 
-    private static let cores = Mutex<[ObjectIdentifier: ClientCore]>([:])
-
     /// The loop's core, for one more channel, which must `leave` it at its end. On the loop's thread.
     static func join(_ loop: Loop) -> ClientCore {
-        let core = cores.withLock { cores in
-            if let core = cores[ObjectIdentifier(loop)] { return core }
-            let core = ClientCore(loop: loop)
-            cores[ObjectIdentifier(loop)] = core
-            return core
-        }
+        let core = loop.residents[ObjectIdentifier(ClientCore.self)] as? ClientCore ?? ClientCore(loop: loop)
+        loop.residents[ObjectIdentifier(ClientCore.self)] = core
         core.channels += 1
         core.start()
         return core
@@ -48,7 +41,7 @@ final class ClientCore: @unchecked Sendable {
         lifeTimer?.close()
         deadlineTimer = nil
         lifeTimer = nil
-        _ = Self.cores.withLock { $0.removeValue(forKey: ObjectIdentifier(loop)) }
+        loop.residents[ObjectIdentifier(ClientCore.self)] = nil
     }
 
     private init(loop: Loop) {

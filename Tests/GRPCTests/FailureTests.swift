@@ -111,7 +111,7 @@ struct FailureTests {
         async let result = harness.unary(channel, "/t.T/Later", "x")
         #expect(await harness.eventually { !calls.value.isEmpty })
         let stopped = Mutexed(false)
-        await harness.onServer { harness.server.shutdown(grace: .seconds(5)) { stopped.set(true) } }
+        await harness.onServer { harness.server.shutdown(grace: .seconds(60)) { stopped.set(true) } }
         #expect(await harness.eventually { await harness.onClient { channel.state } == .idle })
         let late = await harness.unary(channel, "/t.T/Echo", "x")
         #expect(late.status.code == .unavailable)
