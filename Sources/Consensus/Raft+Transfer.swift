@@ -4,7 +4,7 @@ import Base
 extension Raft {
     mutating func startTransfer(to target: MemberID, into effects: inout Effects) {
         if let transfer = leading.transfer, transfer.target == target {
-            leading.transfer?.isOwn = false
+            leading.transfer.update { $0.isOwn = false }
             return
         }
         // Never to one that cannot be elected, nor to one that is silent: writers would wait for nothing.
@@ -26,7 +26,7 @@ extension Raft {
         guard let transfer = leading.transfer, !transfer.isSent, let place = peer(transfer.target),
             peers[place].match == log.lastIndex
         else { return }
-        leading.transfer?.isSent = true
+        leading.transfer.update { $0.isSent = true }
         send(.timeoutNow, to: transfer.target, into: &effects)
         effects.note(.timeoutNowSent(to: transfer.target))
     }

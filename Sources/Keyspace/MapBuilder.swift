@@ -29,7 +29,8 @@ struct MapBuilder {
         open = []
     }
 
-    consuming func finish() -> OrderedMap {
+    /// The end of the builder. Not `consuming`: what such a method changes on only one of its ways is never freed (Swift 6.3).
+    mutating func finish() -> OrderedMap {
         if open.count > 0 { close() }
         guard !leaves.isEmpty else { return OrderedMap() }
         mendLastLeaf()

@@ -44,8 +44,8 @@ public struct SnapshotDecoder: ~Copyable {
         }
     }
 
-    /// The keyspace, when all of the snapshot is in.
-    public consuming func finish() throws(SnapshotFault) -> Keyspace {
+    /// The keyspace, when all of the snapshot is in: the end of the decoder.
+    public mutating func finish() throws(SnapshotFault) -> Keyspace {
         guard kind == .end, let head else { throw .truncated(at: byteCount) }
         guard pending.isEmpty else { throw damaged("something stands behind the end") }
         var keyspace = Keyspace()

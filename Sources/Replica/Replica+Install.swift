@@ -54,7 +54,7 @@ extension Replica {
         if current.point != nil {
             // Asked again by a leader that lost the answer.
             if let call = current.call { effects.snapshotReplies.append(SnapshotReply(call: call, result: .wait)) }
-            incoming?.call = chunk.call
+            incoming.update { $0.call = chunk.call }
             return nil
         }
         guard chunk.offset == current.received else { return .next(offset: current.received) }
@@ -64,8 +64,10 @@ extension Replica {
     private mutating func takeIn(_ chunk: SnapshotChunk, into effects: inout ReplicaEffects) -> SnapshotReply.Result? {
         do throws(SnapshotFault) {
             try incomingDecoder?.feed(chunk.data)
-            incoming?.received += chunk.data.count
-            incoming?.senderTerm = chunk.term
+            incoming.update {
+                $0.received += chunk.data.count
+                $0.senderTerm = chunk.term
+            }
             if chunk.isLast { try complete() }
         } catch {
             giveUpInstalling("", into: &effects)
@@ -73,14 +75,14 @@ extension Replica {
         }
         storage.appendToSnapshot(chunk.data)
         if chunk.isLast { storage.finishSnapshot() }
-        incoming?.call = chunk.call
+        incoming.update { $0.call = chunk.call }
         return nil
     }
 
     /// What came in must be what was announced.
     private mutating func complete() throws(SnapshotFault) {
         guard let current = incoming, let head = incomingDecoder?.head, head.index == current.index,
-            head.term == current.term, let decoder = incomingDecoder.take()
+            head.term == current.term, var decoder = incomingDecoder.take()
         else {
             throw .damaged(at: 0, "it is not the snapshot that was announced")
         }
@@ -89,10 +91,11 @@ extension Replica {
             throw .damaged(at: 0, "its configuration cannot be read")
         }
         incomingKeyspace = try decoder.finish()
-        incoming?.point = SnapshotPoint(
+        let point = SnapshotPoint(
             index: head.index, term: head.term,
             configuration: PlacedConfiguration(index: head.configurationIndex, configuration: configuration),
             timeMs: head.timeMs)
+        incoming.update { $0.point = point }
     }
 
     /// A leader's snapshot goes before one's own.
@@ -109,14 +112,14 @@ extension Replica {
         guard let current = incoming, current.point == nil, let call = current.call,
             storage.snapshotBacklogBytes < limits.snapshotBacklogBytes
         else { return }
-        incoming?.call = nil
+        incoming.update { $0.call = nil }
         effects.snapshotReplies.append(SnapshotReply(call: call, result: .next(offset: current.received)))
     }
 
     /// What entries have overtaken is of no use any more, and must not keep this member from taking its own.
     mutating func dropOvertakenSnapshot(into effects: inout ReplicaEffects) {
         guard let current = incoming, current.point == nil, current.index <= keyspace.appliedIndex else { return }
-        incoming?.call = nil
+        incoming.update { $0.call = nil }
         if let call = current.call { effects.snapshotReplies.append(SnapshotReply(call: call, result: .installed)) }
         giveUpInstalling("", into: &effects)
     }

@@ -51,7 +51,7 @@ extension Replica {
     private mutating func write() {
         guard let write = raftEffects.write else { return }
         issued = write.token
-        record?.write = write
+        record.update { $0.write = write }
         storage.write(
             token: write.token.rawValue, hardState: write.hardState, truncateFrom: write.truncateFrom,
             restartAfter: write.restartAfter, entries: write.entries)

@@ -46,14 +46,14 @@ extension Replica {
         guard let current = snapshotting, let rest = current.rest,
             storage.snapshotBacklogBytes < limits.snapshotBacklogBytes
         else { return }
-        snapshotting?.rest = nil
+        snapshotting.update { $0.rest = nil }
         effects.snapshotWork = SnapshotWork(number: current.number, encoder: rest, bytes: limits.snapshotWorkBytes)
     }
 
-    mutating func finish(_ work: consuming SnapshotWork.Done) {
+    mutating func finish(_ work: SnapshotWork.Done) {
         guard snapshotting?.number == work.number else { return }
         for chunk in work.chunks { storage.appendToSnapshot(chunk) }
-        snapshotting?.rest = work.rest
+        snapshotting.update { $0.rest = work.rest }
         if work.rest == nil { storage.finishSnapshot() }
     }
 

@@ -7,20 +7,30 @@ import LogFormat
 public struct SnapshotWork: Sendable {
     /// Which snapshot it belongs to.
     let number: UInt64
-    var encoder: SnapshotEncoder
-    let bytes: Int
+    /// Nil when the work is done.
+    private var encoder: SnapshotEncoder?
+    private let bytes: Int
 
-    /// Encodes some more. O(`bytes`).
-    public consuming func run() -> Done {
+    init(number: UInt64, encoder: SnapshotEncoder, bytes: Int) {
+        self.number = number
+        self.encoder = encoder
+        self.bytes = bytes
+    }
+
+    /// Encodes some more, once. O(`bytes`).
+    ///
+    /// Not `consuming`: what such a method changes on only one of its ways is never freed (Swift 6.3).
+    public mutating func run() -> Done {
+        guard var rest = encoder.take() else { preconditionFailure("the work was done before") }
         var chunks: [Bytes] = []
         var left = bytes
         while left > 0 {
             // With the encoder goes the frozen version, here and not on the loop.
-            guard let chunk = encoder.next() else { return Done(number: number, chunks: chunks, rest: nil) }
+            guard let chunk = rest.next() else { return Done(number: number, chunks: chunks, rest: nil) }
             chunks.append(chunk)
             left -= chunk.count
         }
-        return Done(number: number, chunks: chunks, rest: encoder)
+        return Done(number: number, chunks: chunks, rest: rest)
     }
 
     public struct Done: Sendable {

@@ -43,7 +43,7 @@ extension World {
 
     /// A piece of the work that another thread does is done.
     func endWork(_ member: SimulatedMember) {
-        guard let work = member.snapshotWork else { return }
+        guard var work = member.snapshotWork else { return }
         member.snapshotWork = nil
         member.turn.snapshotWork = work.run()
         wake(member)

@@ -36,16 +36,17 @@ extension Storage {
 
     /// The next of its content. The caller watches `snapshotBacklogBytes`.
     public mutating func appendToSnapshot(_ chunk: Bytes) {
-        guard draft != nil else { return }
-        draft?.chunks.append(chunk)
-        draft?.waiting += chunk.count
+        draft.update {
+            $0.chunks.append(chunk)
+            $0.waiting += chunk.count
+        }
     }
 
     /// All of it was handed in: `.snapshotDurable` follows, or `.snapshotFailed`.
-    public mutating func finishSnapshot() { draft?.isComplete = true }
+    public mutating func finishSnapshot() { draft.update { $0.isComplete = true } }
 
     /// Nobody wants it any more. Nothing follows; another may begin when `isWritingSnapshot` is false.
-    public mutating func abandonSnapshot() { draft?.isAbandoned = true }
+    public mutating func abandonSnapshot() { draft.update { $0.isAbandoned = true } }
 
     public var isWritingSnapshot: Bool { draft != nil }
     /// Content handed in and not yet written.
@@ -164,12 +165,14 @@ extension Storage {
         case .done where ended.isRemoving:
             draft = nil
         case .done:
-            draft?.running = nil
+            draft.update { $0.running = nil }
         case .failed(let error) where error.isFull && error.file == ended.file:
             // It has no name yet, and what is left of it goes.
-            draft?.running = nil
-            draft?.isNaming = false
-            draft?.isAbandoned = true
+            draft.update {
+                $0.running = nil
+                $0.isNaming = false
+                $0.isAbandoned = true
+            }
             events.append(.snapshotFailed(index: ended.index, error))
         case .failed(let error):
             fail(.disk(error), into: &events)

@@ -67,6 +67,21 @@ import Testing
         #expect(wordFindings(in: source("Consensus", line)) == [])
     }
 
+    @Test("An assignment through an optional is found", arguments: [
+        "draft?.running = nil", "peers[place].transfer!.isSent = true", "draft?.waiting += 1", "a.b?.c.d[3] = 4",
+    ])
+    func leakFound(line: String) {
+        #expect(leakFindings(in: source("Storage", line + "\n")).count == 1)
+        #expect(leakFindings(in: source("Server", line + "\n")).isEmpty)
+    }
+
+    @Test("Comparisons and calls through an optional are let pass", arguments: [
+        "if a?.b == c { }", "a?.b.append(c)", "let x = a?.b ?? c", "draft.update { $0.running = nil }", "if a?.b != c, d <= e { }",
+    ])
+    func leakPasses(line: String) {
+        #expect(leakFindings(in: source("Storage", line + "\n")).isEmpty)
+    }
+
     @Test("A file that is too long is found; a tenth over is let pass")
     func longFile() {
         #expect(lengthFindings(in: source("Base", String(repeating: "let a = 1\n", count: 440))) == [])

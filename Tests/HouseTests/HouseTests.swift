@@ -28,6 +28,11 @@ import Testing
         #expect(setters.map(\.room).allSatisfy { $0 == "Simulation" })
     }
 
+    @Test("Nothing is assigned through an optional where the compiler leaks it")
+    func leaks() {
+        expectNone(files.flatMap(leakFindings))
+    }
+
     @Test("Files have about 400 lines at most, functions about 70")
     func lengths() {
         expectNone(files.flatMap(lengthFindings))

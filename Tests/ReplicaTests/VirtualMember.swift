@@ -132,7 +132,7 @@ final class VirtualMember {
 
     /// Does the work that goes on elsewhere.
     func runWork() {
-        guard let next = work, isUp else { return }
+        guard var next = work, isUp else { return }
         work = nil
         turn.snapshotWork = next.run()
     }
