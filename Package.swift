@@ -8,6 +8,12 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -34,6 +40,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        // The gateway's: with `--http` alone.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.0.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.0.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
     ],
     targets: [
         // System libraries: a module map and a shim header each.
@@ -58,9 +69,16 @@ let package = Package(
         room("GRPC", ["Base", "EventLoop", "CNGHTTP2", deque]),
         room("Wire", ["Base", "Consensus", "Keyspace", "CProto", "CProtobufC"]),
         room("Server", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "EventLoop", "GRPC", "Wire", deque, logging]),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Base", "Consensus", "Keyspace", "Replica", "EventLoop", "Wire", "Server",
+                hummingbird, hummingbirdCore, nioCore, nioPosix, httpTypes, lifecycle, logging,
+            ],
+            resources: [.embedInCode("page")], swiftSettings: settings),
         room("Client", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", deque]),
         room("Tools", ["Base", "Consensus", "Keyspace", "Simulation", "EventLoop", "GRPC", "Wire", "Client", "CEdit", histogram, argumentParser]),
-        .executableTarget(name: "swiftwaterd", dependencies: ["CJemalloc", "Server", "Replica", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
+        .executableTarget(name: "swiftwaterd", dependencies: ["CJemalloc", "Server", "Gateway", "Replica", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
         .executableTarget(name: "swiftwater", dependencies: ["Tools", "Client", "Base", argumentParser], swiftSettings: settings),
 
         // A member that fails as it is told, for the tests of what speaks to members.

@@ -84,7 +84,8 @@ extension Member {
 
     func hello(to peer: MemberID) -> Wire.Hello {
         Wire.Hello(
-            cluster: cluster, from: identity.member, to: peer, name: identity.name, address: address,
+            cluster: cluster, from: identity.member, to: peer,
+            features: options.http.map { ["\(Peer.httpFeature)\($0)"] } ?? [], name: identity.name, address: address,
             configuration: Wire.LoggedConfiguration(replica.configuration, index: replica.configurationIndex),
             version: softwareVersion)
     }

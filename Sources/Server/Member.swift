@@ -62,6 +62,7 @@ public actor Member {
     let faults: Faults?
     /// Who led when writes were last passed on: when it changes, what is on its way there is given up.
     var lastLeader: MemberID?
+    var counters = MemberReport.Counters()
 
     /// Between members: a batch of 1 MiB, the largest entry, and what is around them.
     static let maxPeerMessageBytes = 10 << 20
@@ -148,11 +149,17 @@ public actor Member {
     private func leaderChanged() {
         if let lastLeader, lastLeader != identity.member { peers[lastLeader]?.giveUpForwards() }
         lastLeader = replica.leader
+        if lastLeader != nil { counters.leaderChanges += 1 }
     }
 
     /// Hands a request to the next turn.
     func ask(_ body: Request.Body, deadline: Instant?, for waiter: PendingCalls.Waiter) {
         let id = calls.add(waiter)
+        switch body {
+        case .propose(_, isForwarded: false): counters.writes += 1
+        case .read, .freeze: counters.reads += 1
+        case .propose, .log, .changeMembers, .transferLeadership: break
+        }
         turn.requests.append(Request(id: id, deadline: deadline ?? .never, body: body))
     }
 
@@ -164,6 +171,7 @@ public actor Member {
         case .log(let stream): stream.receive(answer.result, codec: codec)
         case .session(let call): reply(toOpenSession: call, answer.result)
         case .transfer(let call): reply(toTransfer: call, answer.result)
+        case .local(let call): call.answer(answer.result)
         case .none: break
         }
     }

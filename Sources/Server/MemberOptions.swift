@@ -16,6 +16,8 @@ public struct MemberOptions: Sendable {
     public var initialCluster: [NamedAddress] = []
     /// The largest value that this member accepts when it leads, in bytes.
     public var maxValueSize = 1 << 20
+    /// Where others find this member's HTTP gateway; nil: it has none.
+    public var http: HostPort?
     public var heartbeatInterval = Interval.milliseconds(50)
     /// The shortest time without a leader after which a member campaigns; the longest is twice that.
     public var electionTimeout = Interval.milliseconds(200)

@@ -20,6 +20,8 @@ final class Peer: @unchecked Sendable {
     private var stream: ClientStream?
     /// The peer has answered Hello on this connection, and is who it should be.
     private(set) var isGreeted = false
+    /// HOST:PORT of its HTTP gateway, as it said when it was last greeted.
+    private(set) var httpAddress: String?
     /// Writes on their way to the peer as leader, by number of the call.
     /// Which kinds of entries it has said that it can apply; nil before it was ever greeted.
     private(set) var entryKinds: [Entry.Kind]?
@@ -29,6 +31,8 @@ final class Peer: @unchecked Sendable {
     /// What the log said last, so that it is not said again with every attempt.
     private var lastComplaint = ""
 
+    /// How a member announces its HTTP gateway among its features.
+    static let httpFeature = "http="
     /// How long the answer to a Hello may take.
     static let helloTimeout = Interval.seconds(2)
 
@@ -111,6 +115,8 @@ final class Peer: @unchecked Sendable {
                 return complain("speaks none of our protocol versions", member)
             }
             entryKinds = hello.entryKinds
+            httpAddress = hello.features.first { $0.hasPrefix(Self.httpFeature) }
+                .flatMap { HostPort(String($0.dropFirst(Self.httpFeature.count)))?.description }
         } catch {
             return complain("greets unreadably: \(error.message)", member)
         }

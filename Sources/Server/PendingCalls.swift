@@ -17,6 +17,8 @@ struct PendingCalls {
         case log(LogStream)
         case transfer(ServerCall)
         case session(ServerCall)
+        /// A task of this process.
+        case local(LocalCall)
         /// Nobody: the member asked on its own account.
         case none
     }

@@ -134,9 +134,10 @@ extension CommandReference {
 
     private static let toolCommands: [CommandReference] = [
         CommandReference(
-            name: "up", chapter: .tools, synopsis: ["[--nodes 3] [--data-dir DIR] [--base-port 7401] [--enable-faults]"],
+            name: "up", chapter: .tools,
+            synopsis: ["[--nodes 3] [--data-dir DIR] [--base-port 7401] [--http-base-port 8401] [--enable-faults]"],
             summary: "a whole cluster on this machine, until Ctrl-C",
-            details: ["Members are real processes: kill one and see. The same directory brings the same cluster back."]),
+            details: ["Members are real processes, each with a dashboard: kill one and see. The same directory brings the same cluster back."]),
         CommandReference(
             name: "bench", chapter: .tools, synopsis: ["[--clients C] [--inflight M] [--reads 0.0…1.0] [--seconds S] …"],
             summary: "load a cluster and measure it"),

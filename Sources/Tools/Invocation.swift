@@ -34,6 +34,10 @@ struct UpArguments: ParsableCommand {
         help: ArgumentHelp(
             "The first member's port; the others take the next ones (default: \(UpPlan.defaultPort)).", valueName: "PORT"))
     var basePort: UInt16?
+    @Option(
+        help: ArgumentHelp(
+            "The first dashboard's port (default: \(UpPlan.httpDistance) above the member's).", valueName: "PORT"))
+    var httpBasePort: UInt16?
     @Flag(help: "Let links between the members be cut and slowed down on purpose (fault.proto), for experiments.")
     var enableFaults = false
 }

@@ -162,7 +162,7 @@ extension Program {
         guard case .arguments(let arguments) = try readUp(words) else { return finish(Printed(line: UpArguments.helpMessage())) }
         var plan = try UpPlan(
             directory: arguments.dataDir, nodes: arguments.nodes, basePort: arguments.basePort,
-            stored: try Up.stored(in: arguments.dataDir))
+            httpBasePort: arguments.httpBasePort, stored: try Up.stored(in: arguments.dataDir))
         plan.enablesFaults = arguments.enableFaults
         let up = Up(plan: plan, server: Self.siblingProgram("swiftwaterd")) { line in
             _ = writeAll(Array((line + "\n").utf8))

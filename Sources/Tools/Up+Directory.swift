@@ -95,9 +95,15 @@ extension Up {
             throw FileFailure(
                 description: "\(member.name) still runs as process \(id), from an earlier start. Stop it first: kill \(id)")
         }
-        for member in plan.members where isTaken(member.address) {
-            throw FileFailure(
-                description: "the port of \(member.name), \(member.address), is in use: by another cluster? See --base-port")
+        for member in plan.members {
+            if isTaken(member.address) {
+                throw FileFailure(
+                    description: "the port of \(member.name), \(member.address), is in use: by another cluster? See --base-port")
+            }
+            if let http = member.http, isTaken(http) {
+                throw FileFailure(
+                    description: "the dashboard's port of \(member.name), \(http), is in use. See --http-base-port")
+            }
         }
         return try readSmallFile(plan.directory + "/cluster") == nil
     }

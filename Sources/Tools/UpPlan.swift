@@ -6,10 +6,13 @@ public struct UpPlan: Equatable, Sendable {
     public struct Member: Equatable, Sendable {
         public var name: String
         public var address: Endpoint
+        /// Where it serves the dashboard; nil in a cluster that was made without.
+        public var http: Endpoint?
 
-        public init(name: String, address: Endpoint) {
+        public init(name: String, address: Endpoint, http: Endpoint? = nil) {
             self.name = name
             self.address = address
+            self.http = http
         }
     }
 
@@ -23,12 +26,16 @@ public struct UpPlan: Equatable, Sendable {
     public static let defaultDirectory = "swiftwater-data-cluster"
     public static let defaultNodes = 3
     public static let defaultPort: UInt16 = 7401
+    /// From a member's port to its dashboard's, unless `--http-base-port` says otherwise.
+    static let httpDistance = 1_000
     /// Above it, Linux hands ports out to outgoing connections, and one could take a member's.
     static let firstEphemeralPort = 32768
 
     /// A new cluster, or the one that `stored` describes (the text of its `cluster` file). Nodes and port are nil
     /// when the user said nothing of them.
-    public init(directory: String, nodes: Int?, basePort: UInt16?, stored: String?) throws(UsageError) {
+    public init(
+        directory: String, nodes: Int?, basePort: UInt16?, httpBasePort: UInt16? = nil, stored: String?
+    ) throws(UsageError) {
         self.directory = directory
         if let stored {
             members = try Self.members(in: stored, directory: directory)
@@ -42,6 +49,7 @@ public struct UpPlan: Equatable, Sendable {
                     "\(directory) holds a cluster whose ports begin at \(members[0].address.port), not \(basePort)",
                     hint: "leave --base-port out to start it, or name another --data-dir for a new one")
             }
+            if let httpBasePort { try serveHTTP(from: Int(httpBasePort)) }
             return
         }
         let count = nodes ?? Self.defaultNodes
@@ -57,23 +65,43 @@ public struct UpPlan: Equatable, Sendable {
         members = (0..<count).map {
             Member(name: "n\($0 + 1)", address: Endpoint(host: "127.0.0.1", port: UInt16(first + $0)))
         }
+        try serveHTTP(from: httpBasePort.map(Int.init) ?? first + Self.httpDistance)
     }
 
-    /// What `DIR/cluster` says: a line `NAME ADDRESS` for each member.
-    public var stored: String { members.map { "\($0.name) \($0.address)\n" }.joined() }
+    /// Gives each member a port for its dashboard.
+    private mutating func serveHTTP(from first: Int) throws(UsageError) {
+        let ports = first..<first + members.count
+        guard first > 0, ports.upperBound <= Self.firstEphemeralPort else {
+            throw UsageError(
+                "the dashboards' ports from \(first) on are not all below \(Self.firstEphemeralPort)",
+                hint: "choose others with --http-base-port")
+        }
+        if let member = members.first(where: { ports.contains(Int($0.address.port)) }) {
+            throw UsageError("--http-base-port \(first) gives a dashboard the port of \(member.name)")
+        }
+        for place in members.indices {
+            members[place].http = Endpoint(host: "127.0.0.1", port: UInt16(first + place))
+        }
+    }
+
+    /// What `DIR/cluster` says: a line `NAME ADDRESS HTTP-ADDRESS` for each member, the last where there is one.
+    public var stored: String {
+        members.map { member in "\(member.name) \(member.address)\(member.http.map { " \($0)" } ?? "")\n" }.joined()
+    }
 
     private static func members(in stored: String, directory: String) throws(UsageError) -> [Member] {
         var members: [Member] = []
         for line in stored.split(separator: "\n") {
             let words = line.split(separator: " ")
-            let address: Endpoint
             do {
-                guard words.count == 2 else { throw Endpoint.Failure.empty }
-                address = try Endpoint(String(words[1]))
+                guard (2...3).contains(words.count) else { throw Endpoint.Failure.empty }
+                members.append(
+                    Member(
+                        name: String(words[0]), address: try Endpoint(String(words[1])),
+                        http: words.count == 3 ? try Endpoint(String(words[2])) : nil))
             } catch {
                 throw UsageError("\(directory)/cluster has a line that is not NAME HOST:PORT: '\(line)'")
             }
-            members.append(Member(name: String(words[0]), address: address))
         }
         guard !members.isEmpty else { throw UsageError("\(directory)/cluster names no members") }
         return members
@@ -88,7 +116,7 @@ public struct UpPlan: Equatable, Sendable {
         [
             "--name", member.name, "--data-dir", dataDirectory(member), "--listen", "\(member.address)",
             "--initial-cluster", members.map { "\($0.name)=\($0.address)" }.joined(separator: ","),
-        ] + (enablesFaults ? ["--enable-faults"] : [])
+        ] + (member.http.map { ["--http", "\($0)"] } ?? []) + (enablesFaults ? ["--enable-faults"] : [])
     }
 
     /// What a shell has to be told to reach this cluster; nil when `swiftwater` looks there by itself.
@@ -104,7 +132,8 @@ extension UpPlan {
         func line(_ command: String, _ meaning: String) -> String {
             "  " + command + String(repeating: " ", count: max(2, 32 - command.count)) + meaning
         }
-        return ["Try, in another terminal:"] + (export.map { ["  " + $0] } ?? []) + [
+        let dashboard = members[0].http.map { ["The dashboard, at any member: http://\($0)/", ""] } ?? []
+        return dashboard + ["Try, in another terminal:"] + (export.map { ["  " + $0] } ?? []) + [
             line("swiftwater", "a prompt; type help there"),
             line("swiftwater set greeting hello", "write something"),
             line("swiftwater status", "who leads, and how far everybody is"),

@@ -41,6 +41,9 @@ struct Command: ParsableCommand {
     @Option(help: ArgumentHelp("All members that a new cluster starts with.", valueName: "name=host:port,…"))
     var initialCluster: MemberList?
 
+    @Option(help: ArgumentHelp("Where it serves JSON over HTTP and the dashboard; nowhere unless told.", valueName: "host:port"))
+    var http: HostPort?
+
     @Option(help: ArgumentHelp("The largest value it accepts as leader: bytes, or with KiB or MiB.", valueName: "size"))
     var maxValueSize = ByteSize(bytes: 1 << 20)
 
@@ -75,6 +78,7 @@ struct Command: ParsableCommand {
         options.heartbeatInterval = heartbeat.interval
         options.electionTimeout = electionTimeout.interval
         options.enableFaults = enableFaults
+        options.http = http
         try Process.run(options, logLevel: logLevel)
     }
 }

@@ -1,5 +1,6 @@
 import Base
 import EventLoop
+import Gateway
 import Glibc
 import Logging
 import Server
@@ -25,10 +26,11 @@ actor Life {
     nonisolated let loop: Loop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-    private let options: MemberOptions
+    private var options: MemberOptions
     private let log: Logger
     private var signals: [SignalWatcher] = []
     private var member: Member?
+    private var gateway: Gateway?
     private var isStopping = false
 
     /// The contract: a signal ends the process within five seconds, come what may.
@@ -45,6 +47,7 @@ actor Life {
             SignalWatcher(loop, signal: signal) { [unowned self] in stopRequested() }
         }
         let log = log
+        await openGateway()
         do throws(StartFailure) {
             let startup = Startup(loop: loop, options: options, log: log)
             let member = try await startup.start { failure in
@@ -53,9 +56,24 @@ actor Life {
                 _exit(failure.exitCode)
             }
             self.member = member
+            gateway?.serve(member)
             let address = await member.servedAddress
             log.notice("serving", metadata: ["address": "\(address)"])
             if isStopping { await stop(member) }
+        } catch {
+            log.critical("\(error)")
+            exit(error.exitCode)
+        }
+    }
+
+    /// Before the member, so that an address that is taken is noticed before anybody is met.
+    private func openGateway() async {
+        guard let address = options.http else { return }
+        do throws(GatewayFailure) {
+            let gateway = try await Gateway.start(on: address, log: log)
+            self.gateway = gateway
+            options.http = gateway.announced(advertised: options.advertise ?? options.listen)
+            log.notice("serving HTTP", metadata: ["address": "\(gateway.address)"])
         } catch {
             log.critical("\(error)")
             exit(error.exitCode)
@@ -75,7 +93,10 @@ actor Life {
     }
 
     private func stop(_ member: Member) async {
+        // Side by side: what the gateway still answers, the member answers it.
+        async let closed: Void? = gateway?.stop()
         await member.stop()
+        await closed
         exit(0)
     }
 }

@@ -12,10 +12,17 @@ struct UpPlanTests {
     @Test("A new cluster: names, addresses, and what each member is started with")
     func new() throws {
         let plan = try UpPlan(directory: "d", nodes: nil, basePort: 9000, stored: nil)
-        #expect(plan.stored == "n1 127.0.0.1:9000\nn2 127.0.0.1:9001\nn3 127.0.0.1:9002\n")
+        #expect(
+            plan.stored == """
+                n1 127.0.0.1:9000 127.0.0.1:10000
+                n2 127.0.0.1:9001 127.0.0.1:10001
+                n3 127.0.0.1:9002 127.0.0.1:10002
+
+                """)
         #expect(plan.arguments(plan.members[1]) == [
             "--name", "n2", "--data-dir", "d/n2", "--listen", "127.0.0.1:9001",
             "--initial-cluster", "n1=127.0.0.1:9000,n2=127.0.0.1:9001,n3=127.0.0.1:9002",
+            "--http", "127.0.0.1:10001",
         ])
         #expect(plan.export == "export SWIFTWATER_ENDPOINTS=127.0.0.1:9000,127.0.0.1:9001,127.0.0.1:9002")
         #expect(try UpPlan(directory: "d", nodes: nil, basePort: nil, stored: nil).export == nil)
@@ -30,6 +37,22 @@ struct UpPlanTests {
         #expect(throws: UsageError.self) { try UpPlan(directory: "d", nodes: nil, basePort: 7401, stored: old.stored) }
         for junk in ["", "n1\n", "n1 nowhere\n"] {
             #expect(throws: UsageError.self) { try UpPlan(directory: "d", nodes: nil, basePort: nil, stored: junk) }
+        }
+    }
+
+    @Test("Dashboards stand where they are told; a cluster from before there were any gets them when asked")
+    func dashboards() throws {
+        let plan = try UpPlan(directory: "d", nodes: 2, basePort: 9000, httpBasePort: 9100, stored: nil)
+        #expect(plan.members.map { $0.http?.description } == ["127.0.0.1:9100", "127.0.0.1:9101"])
+        let old = "n1 127.0.0.1:9000\nn2 127.0.0.1:9001\n"
+        let without = try UpPlan(directory: "d", nodes: nil, basePort: nil, stored: old)
+        #expect(without.stored == old)
+        #expect(!without.arguments(without.members[0]).contains("--http"))
+        #expect(try UpPlan(directory: "d", nodes: nil, basePort: nil, httpBasePort: 9100, stored: old) == plan)
+        for port: UInt16 in [9001, 32768, 0] {
+            #expect(throws: UsageError.self) {
+                try UpPlan(directory: "d", nodes: 2, basePort: 9000, httpBasePort: port, stored: nil)
+            }
         }
     }
 

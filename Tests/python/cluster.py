@@ -44,10 +44,10 @@ def free_ports(count):
 class Cluster:
     """Three members started from the programs in `binaries`; a context manager that leaves nothing behind."""
 
-    def __init__(self, binaries, members=3):
+    def __init__(self, binaries, members=3, endpoints=None):
         self.binaries = pathlib.Path(binaries).resolve()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="swiftwater-python-"))
-        self.endpoints = [f"127.0.0.1:{port}" for port in free_ports(members)]
+        self.endpoints = endpoints or [f"127.0.0.1:{port}" for port in free_ports(members)]
         self.processes = []
         for i in range(members):
             self.start(i)
@@ -59,8 +59,15 @@ class Cluster:
                 "--listen", self.endpoints[i], "--initial-cluster", names]
 
     def start(self, i):
+        self.processes.append(self.spawn(i))
+
+    def restart(self, i):
+        """The i-th member again, which has ended."""
+        self.processes[i] = self.spawn(i)
+
+    def spawn(self, i):
         with open(self.directory / f"n{i + 1}.log", "ab") as log:
-            self.processes.append(subprocess.Popen(self.arguments(i), stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+            return subprocess.Popen(self.arguments(i), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def __enter__(self):
         return self
