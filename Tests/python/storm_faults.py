@@ -1,0 +1,446 @@
+"""What befalls the members: each fault begins, lasts, and ends. Imported once the stubs are there."""
+
+import os
+import random
+import shutil
+import subprocess
+import time
+
+import grpc
+from swiftwater.v1 import fault_pb2
+
+from storm_members import UP
+
+DISK_ERROR = 74
+TMPFS_BYTES = 768 << 20
+
+
+class Fault:
+    """`begin` tells what it did, for the timeline, or None when there is nothing to do it to."""
+
+    lasts = (1.0, 6.0)
+
+    def __init__(self, cluster, dice):
+        self.cluster, self.dice = cluster, dice
+
+    def victim(self):
+        up = self.cluster.of(UP)
+        return self.dice.choice(up) if up else None
+
+    def begin(self):
+        raise NotImplementedError
+
+    def end(self):
+        pass
+
+
+# Processes
+
+
+class Kill(Fault):
+    """kill -9, and back after a while."""
+    lasts = (0.0, 5.0)
+
+    def begin(self):
+        leader = self.cluster.leader() if self.dice.random() < 0.5 else None
+        self.member = leader or self.victim()
+        if self.member is None or self.member.state != UP:
+            return None
+        self.member.kill()
+        return f"kill -9 {self.member.name}{', the leader' if leader else ''}"
+
+    def end(self):
+        self.cluster.forget_links(self.member)
+        self.member.start()
+
+
+class LongAbsence(Kill):
+    """Away for so long that the others cut their logs: it comes back to a snapshot."""
+    lasts = (30.0, 45.0)
+
+
+class PowerCut(Fault):
+    """kill -9 to all at once."""
+    lasts = (0.0, 1.0)
+
+    def begin(self):
+        self.members = self.cluster.of(UP)
+        for member in self.members:
+            member.process.kill()
+        for member in self.members:
+            member.kill()
+        return "kill -9 to all of " + ", ".join(member.name for member in self.members) if self.members else None
+
+    def end(self):
+        for member in self.members:
+            self.cluster.forget_links(member)
+            member.start()
+
+
+class Stop(Fault):
+    """SIGTERM: it hands over and ends in order."""
+    lasts = (0.0, 2.0)
+
+    def begin(self):
+        self.member = self.victim()
+        if self.member is None:
+            return None
+        self.member.terminate()
+        return f"SIGTERM to {self.member.name}"
+
+    def end(self):
+        self.cluster.forget_links(self.member)
+        self.member.start()
+
+
+class Freeze(Fault):
+    """SIGSTOP and SIGCONT: time goes on without it."""
+    lasts = (0.1, 5.0)
+
+    def begin(self):
+        leader = self.cluster.leader() if self.dice.random() < 0.6 else None
+        self.member = leader or self.victim()
+        if self.member is None or self.member.state != UP:
+            return None
+        self.member.freeze()
+        return f"SIGSTOP {self.member.name}{', the leader' if leader else ''}"
+
+    def end(self):
+        self.member.thaw()
+
+
+# Links. Each is set on both of its sides, so that it stays cut when a process starts anew.
+
+
+class Links(Fault):
+    pairs = ()
+
+    def cut(self, senders, receivers):
+        """What any of `senders` says to any of `receivers` is lost, where it leaves and where it arrives."""
+        for sender in senders:
+            for receiver in receivers:
+                if sender is not receiver:
+                    self.lost.add((sender, receiver))
+
+    def begin(self):
+        self.lost = set()
+        what = self.choose()
+        if what is None:
+            return None
+        self.pairs = {pair for a, b in self.lost for pair in ((a, b), (b, a))}
+        for member, peer in self.pairs:
+            self.cluster.set_link(member, peer, to=(member, peer) in self.lost, back=(peer, member) in self.lost)
+        self.cluster.tell()
+        return what
+
+    def end(self):
+        self.cluster.heal_links(self.pairs)
+        self.cluster.tell()
+
+    def choose(self):
+        raise NotImplementedError
+
+
+class Partition(Links):
+    """Two sides that hear nothing of each other."""
+    lasts = (1.0, 10.0)
+
+    def choose(self):
+        members = self.dice.sample(self.cluster.members, len(self.cluster.members))
+        size = self.dice.randint(1, len(members) // 2)
+        few, many = members[:size], members[size:]
+        self.cut(few, many)
+        self.cut(many, few)
+        return f"partition {names(few)} | {names(many)}"
+
+
+class LeaderIsolated(Links):
+    lasts = (1.0, 8.0)
+
+    def choose(self):
+        leader = self.cluster.leader()
+        if leader is None:
+            return None
+        self.cut([leader], self.cluster.members)
+        self.cut(self.cluster.members, [leader])
+        return f"{leader.name}, the leader, is cut off"
+
+
+class LeaderInMinority(Links):
+    """With company: it still has somebody to append to."""
+    lasts = (1.0, 8.0)
+
+    def choose(self):
+        leader, size = self.cluster.leader(), (len(self.cluster.members) - 1) // 2
+        if leader is None:
+            return None
+        others = [member for member in self.cluster.members if member is not leader]
+        few = [leader, *self.dice.sample(others, size - 1)]
+        many = [member for member in others if member not in few]
+        self.cut(few, many)
+        self.cut(many, few)
+        return f"partition {names(few)} (with the leader) | {names(many)}"
+
+
+class OneWay(Links):
+    """One member is not heard by some, or does not hear them; half of the time it is the leader."""
+
+    def choose(self):
+        member = (self.cluster.leader() if self.dice.random() < 0.5 else None) or self.dice.choice(self.cluster.members)
+        others = [other for other in self.cluster.members if other is not member]
+        some = self.dice.sample(others, self.dice.randint(1, len(others)))
+        if self.dice.random() < 0.5:
+            self.cut([member], some)
+            return f"{member.name} is not heard by {names(some)}"
+        self.cut(some, [member])
+        return f"{member.name} does not hear {names(some)}"
+
+
+class Bridge(Links):
+    """Two sides, and one member that hears both."""
+
+    def choose(self):
+        members = self.dice.sample(self.cluster.members, len(self.cluster.members))
+        if len(members) < 3:
+            return None
+        half = (len(members) - 1) // 2
+        left, right = members[1:1 + half], members[1 + half:]
+        self.cut(left, right)
+        self.cut(right, left)
+        return f"{members[0].name} is the only bridge between {names(left)} and {names(right)}"
+
+
+class Slow(Fault):
+    """One member's links are slow in both directions."""
+
+    def begin(self):
+        self.member = self.dice.choice(self.cluster.members)
+        delay = self.dice.choice([5, 20, 60, 150, 400])
+        self.pairs = [pair for other in self.cluster.members if other is not self.member
+                      for pair in ((self.member, other), (other, self.member))]
+        for member, peer in self.pairs:
+            self.cluster.set_link(member, peer, delay_ms=delay)
+        self.cluster.tell()
+        return f"{self.member.name}'s links take {delay} ms longer"
+
+    def end(self):
+        self.cluster.heal_links(self.pairs)
+        self.cluster.tell()
+
+
+class Drops(Fault):
+    """Some messages of one kind do not arrive."""
+    lasts = (0.2, 0.5)
+
+    def begin(self):
+        member = self.victim()
+        kind = self.dice.choice([value for value in fault_pb2.MessageKind.values() if value])
+        count = self.dice.choice([1, 1, 2, 5, 20])
+        if member is None:
+            return None
+        try:
+            member.fault.DropNext(fault_pb2.DropNextRequest(drop=fault_pb2.Drop(kind=kind, count=count)), timeout=0.5)
+        except grpc.RpcError:
+            return None
+        return f"{member.name} loses {count} {fault_pb2.MessageKind.Name(kind).removeprefix('MESSAGE_KIND_').lower()}"
+
+
+class Timer(Fault):
+    """Election timers run out: of one, or of all at once, so that votes split."""
+    lasts = (0.2, 0.5)
+
+    def begin(self):
+        up = self.cluster.of(UP)
+        chosen = up if self.dice.random() < 0.5 else up[:1]
+        calls = [member.fault.ExpireElectionTimer.future(fault_pb2.ExpireElectionTimerRequest(), timeout=0.5) for member in chosen]
+        for call in calls:
+            call.exception()  # a leader has no such timer, and says so
+        return f"the election timers of {names(chosen)} run out"
+
+
+# Disks
+
+
+class Traced(Fault):
+    """Something that strace does to one running member's system calls."""
+    lasts = (0.5, 3.0)
+
+    def attach(self, *injection):
+        self.member = self.victim()
+        if self.member is None:
+            return False
+        self.tracer = subprocess.Popen(
+            ["strace", "-f", "-q", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", *injection, "-p", str(self.member.process.pid)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return True
+
+    def detach(self):
+        self.tracer.terminate()
+        try:
+            self.tracer.wait(5)
+        except subprocess.TimeoutExpired:
+            self.tracer.kill()
+            self.tracer.wait()
+
+
+class SlowDisk(Traced):
+    def begin(self):
+        delay = self.dice.choice([5, 30, 150])
+        if not self.attach("-e", f"inject=fdatasync,fsync:delay_enter={delay * 1000}"):
+            return None
+        return f"{self.member.name}'s syncs take {delay} ms longer"
+
+    def end(self):
+        self.detach()
+
+
+class FailingSync(Traced):
+    """A sync fails: the member must end at once, with 74, and never try it again."""
+    lasts = (0.5, 3.0)
+
+    def begin(self):
+        if not self.attach("-e", "inject=fdatasync,fsync:error=EIO"):
+            return None
+        # From here on its end is expected.
+        self.member.state = "failing"
+        return f"{self.member.name}'s syncs fail with EIO"
+
+    def end(self):
+        until = time.monotonic() + 3
+        while self.member.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        self.detach()
+        try:
+            # One whose sync failed while the tracer left may be on its way out.
+            status = self.member.process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            self.member.state = UP
+            self.cluster.timeline.note(f"{self.member.name} had nothing to sync")
+            return
+        if status != DISK_ERROR:
+            self.cluster.timeline.complain(
+                f"{self.member.name} ended with {status}, not {DISK_ERROR}, when its sync failed: {self.member.last_words()}")
+        self.cluster.forget_links(self.member)
+        self.member.start()
+
+
+class FullDisk(Fault):
+    """The last member's disk, a small file system of its own, is full for a while."""
+    lasts = (2.0, 8.0)
+
+    def begin(self):
+        member = self.cluster.members[-1]
+        self.filler = member.data.parent / "filler"
+        if self.filler.exists():
+            return None
+        with open(self.filler, "wb", buffering=0) as file:
+            step = 16 << 20
+            while step >= 4096:
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, step)
+                except OSError:
+                    step //= 2
+        return f"{member.name}'s disk is full"
+
+    def end(self):
+        self.filler.unlink()
+
+
+def names(members):
+    return ",".join(member.name for member in members)
+
+
+class SmallDisk:
+    """A file system in memory for one member's directory. `reason` says why there is none."""
+
+    def __init__(self, member, directory):
+        self.reason, self.path = None, directory / f"{member.name}-disk"
+        if os.geteuid() != 0:
+            self.reason = "a small file system takes root"
+            return
+        self.path.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "tmpfs", str(self.path)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.reason = f"mount: {done.stderr.strip()}"
+            self.path.rmdir()
+            return
+        member.data = self.path / member.name
+
+    def keep(self, directory, name):
+        """Copies what is on it to where it stays."""
+        if self.reason is None:
+            shutil.copytree(self.path / name, directory / name)
+
+    def end(self):
+        if self.reason is None:
+            subprocess.run(["umount", "-l", str(self.path)], check=False)
+
+
+def tracing_reason():
+    """Why strace cannot be used here; None when it can."""
+    if shutil.which("strace") is None:
+        return "strace is missing (scripts/setup installs it)"
+    sleeper = subprocess.Popen(["sleep", "30"])
+    try:
+        tracer = subprocess.run(["timeout", "-s", "INT", "0.5", "strace", "-q", "-o", "/dev/null", "-p", str(sleeper.pid)],
+                                capture_output=True, text=True, check=False)
+        return f"strace may not attach here: {tracer.stderr.strip()}" if "not permitted" in tracer.stderr else None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+class Weather:
+    """Begins faults, some beside each other, and ends them, in an order that the seed decides (what they meet, it does not)."""
+
+    CHOICES = [(Kill, 4), (Freeze, 4), (Stop, 1), (PowerCut, 1), (LongAbsence, 1), (Partition, 4), (LeaderIsolated, 3),
+               (LeaderInMinority, 2), (OneWay, 3), (Bridge, 2), (Slow, 2), (Drops, 5), (Timer, 2), (SlowDisk, 2),
+               (FailingSync, 1), (FullDisk, 1)]
+    ATONCE = 3
+
+    def __init__(self, cluster, seed, seconds, without):
+        self.cluster, self.dice = cluster, random.Random(f"{seed}/weather")
+        without = {*without, *([LongAbsence] if seconds < 120 else [])}
+        choices = [(kind, weight) for kind, weight in self.CHOICES if kind not in without]
+        self.kinds, self.weights = [kind for kind, _ in choices], [weight for _, weight in choices]
+        # In a short storm every kind comes once before chance decides.
+        self.first = self.dice.sample(self.kinds, len(self.kinds)) if seconds < 120 else []
+        self.scale = min(1.0, seconds / 120)
+        self.active, self.next_at = [], time.monotonic() + 1
+
+    def blow(self):
+        """One look: ends what is over, begins what is due."""
+        now = time.monotonic()
+        for until, fault, what in [entry for entry in self.active if entry[0] <= now]:
+            self.active = [entry for entry in self.active if entry[1] is not fault]
+            fault.end()
+            self.cluster.timeline.note(f"over: {what}")
+        if now >= self.next_at and len(self.active) < self.ATONCE:
+            self.begin_one()
+            self.next_at = time.monotonic() + self.dice.uniform(0.3, 3.0) * self.scale
+        self.cluster.tell()
+        self.cluster.look()
+
+    def begin_one(self):
+        kind = self.first.pop() if self.first else self.dice.choices(self.kinds, self.weights)[0]
+        # Two of a kind would undo each other's work, and so would two that set links.
+        if any(type(fault) is kind or self.sets_links(kind) and self.sets_links(type(fault)) for _, fault, _ in self.active):
+            return
+        fault = kind(self.cluster, self.dice)
+        what = fault.begin()
+        if what is None:
+            return
+        self.cluster.timeline.note(what, kind=kind.__name__)
+        shortest, longest = kind.lasts
+        self.active.append((time.monotonic() + self.dice.uniform(shortest, max(shortest, longest * self.scale)), fault, what))
+
+    @staticmethod
+    def sets_links(kind):
+        return issubclass(kind, (Links, Slow))
+
+    def end(self):
+        for _, fault, what in self.active:
+            fault.end()
+            self.cluster.timeline.note(f"over: {what}")
+        self.active = []
