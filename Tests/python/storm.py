@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A real cluster in a storm: members are killed, frozen, cut off and robbed of their disks while clients write and read.
 
-    storm.py BINARIES --minutes 10 [--members 5] [--seed N] [--clients 12] [--rate 40] [--directory DIR]
+    storm.py BINARIES --minutes 10 [--members 5] [--seed N] [--clients 12] [--rate 40] [--directory DIR] [--keep]
 
 Afterwards everything is healed, and then: a write succeeds soon, all members hold the same, every acknowledged write is
 there, and the history of what the clients were told has an order in which it is right (`swiftwater check-history`).
@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--rate", type=float, default=40, help="operations a second of each client at most")
     parser.add_argument("--directory", type=pathlib.Path, default=None, help="where members keep their data: on a real disk")
+    parser.add_argument("--keep", action="store_true", help="keep everything even when nothing is wrong")
     chosen = parser.parse_args()
     if chosen.minutes <= 0 or chosen.clients < 1 or chosen.rate <= 0:
         parser.error("minutes, clients and rate are positive")
@@ -68,7 +69,7 @@ def main():
         storm(chosen, directory, endpoints, cluster, timeline, without)
     finally:
         cluster.end()
-        if timeline.wrong or sys.exc_info()[0]:
+        if chosen.keep or timeline.wrong or sys.exc_info()[0]:
             disk.keep(directory, cluster.members[-1].name)
         disk.end()
         del stubs
@@ -77,7 +78,8 @@ def main():
               f"storm: again: scripts/storm --minutes {chosen.minutes:g} --members {chosen.members} --seed {chosen.seed}")
         print(f"0 passed, {len(timeline.wrong)} failed")
         return 1
-    shutil.rmtree(directory, ignore_errors=True)
+    if not chosen.keep:
+        shutil.rmtree(directory, ignore_errors=True)
     print("1 passed, 0 failed")
     return 0
 

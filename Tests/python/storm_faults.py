@@ -426,14 +426,18 @@ class Weather:
         kind = self.first.pop() if self.first else self.dice.choices(self.kinds, self.weights)[0]
         # Two of a kind would undo each other's work, and so would two that set links.
         if any(type(fault) is kind or self.sets_links(kind) and self.sets_links(type(fault)) for _, fault, _ in self.active):
-            return
+            return self.postpone(kind)
         fault = kind(self.cluster, self.dice)
         what = fault.begin()
         if what is None:
-            return
+            return self.postpone(kind)
         self.cluster.timeline.note(what, kind=kind.__name__)
         shortest, longest = kind.lasts
         self.active.append((time.monotonic() + self.dice.uniform(shortest, max(shortest, longest * self.scale)), fault, what))
+
+    def postpone(self, kind):
+        if self.first:
+            self.first.insert(0, kind)
 
     @staticmethod
     def sets_links(kind):
