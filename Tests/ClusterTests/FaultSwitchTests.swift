@@ -68,16 +68,27 @@ extension ClusterTests {
             try await TestCluster.run(members: 3, more: Self.enabled) { cluster in
                 let leader = try await cluster.waitForLeader()
                 let follower = cluster.names.first { $0 != leader }!
-                // The follower hears the leader, and its answers are lost.
-                try await cluster.client(follower).setLinks([Wire.Link(peer: leader, dropsTo: true)])
                 try await cluster.client(leader).set("color", "green")
                 try await eventually("the follower follows") {
                     try await cluster.client(follower).getLocal("color") == "green"
                 }
+                // It hears the leader, and its answers are lost: so it stays a follower, for longer than any election timeout.
+                let term = await cluster.newestTerm()
+                try await cluster.client(follower).setLinks([Wire.Link(peer: leader, dropsTo: true)])
+                try await eventually("the answers to twenty heartbeats are lost") {
+                    try await cluster.client(follower).faults().dropped >= 20
+                }
+                let status = try await cluster.client(follower).status()
+                #expect(status.role == .follower && status.leader == leader && status.term == term)
+                #expect(try await cluster.client(leader).faults().dropped == 0)
                 await #expect(throws: CallFailure.self) { try await cluster.client(follower).set("color", "red", seconds: 1) }
                 try await cluster.client(follower).setLinks([Wire.Link(peer: leader, dropsFrom: true)])
                 try await cluster.client(leader).set("color", "blue")
-                // It hears of this write only when it is healed: nothing comes in between.
+                // Messages come, and are not heard: this write among them, until it is healed.
+                let dropped = try await cluster.client(follower).faults().dropped
+                try await eventually("some more are dropped") {
+                    try await cluster.client(follower).faults().dropped > dropped + 5
+                }
                 #expect(try await cluster.client(follower).getLocal("color") == "green")
                 try await cluster.client(follower).heal()
                 try await eventually("the follower follows again") {
@@ -129,8 +140,9 @@ extension ClusterTests {
                 let other = cluster.names.first { $0 != leader && $0 != follower }!
                 try await cluster.client(other).expireElectionTimer()
                 try await eventually("somebody is elected") {
+                    if try await cluster.client(follower).status().term > term { return true }
                     try await cluster.client(follower).expireElectionTimer()
-                    return try await cluster.client(follower).status().term > term
+                    return false
                 }
                 // By itself nobody would have campaigned yet.
                 #expect(monotonicNanoseconds() - start < 4_000_000_000)
