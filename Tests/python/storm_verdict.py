@@ -114,7 +114,7 @@ def nothing_lost(history, held, timeline):
         sure = [item for item, outcome in items if outcome == OK]
         if missing := [item for item in sure if item not in set(there)]:
             timeline.complain(f"{len(missing)} acknowledged items of {key} are lost: {missing[:5]}")
-        elif [item for item in there if known[item] == OK] != sure:
+        elif [item for item in dict.fromkeys(there) if known.get(item) == OK] != sure:
             timeline.complain(f"{key} holds its acknowledged items in another order")
 
 
