@@ -123,8 +123,9 @@ def storm(chosen, directory, endpoints, cluster, timeline, without):
     storm_verdict.record_final_reads(history, held)
     history.file.close()
     verdict = storm_verdict.check_history(chosen.binaries, directory / "history.jsonl", timeline)
+    lines = storm_verdict.figures(history, cluster, timeline, seconds, weather.able)
     print(f"\nstorm: seed {chosen.seed}: {'WRONG' if timeline.wrong else 'ok'}")
-    for line in storm_verdict.figures(history, cluster, timeline, seconds):
+    for line in lines:
         print(line)
     print(f"calm: a write after {written if written is None else round(written, 2)} s, all members the same after {same if same is None else round(same, 2)} s")
     print(f"held: {len(held)} keys, the same on {len(cluster.members)} members; {len(history.once)} single sets and "

@@ -16,7 +16,7 @@ stubs = generate_stubs()
 
 from storm_load import BIG, NO, OK, UNKNOWN, History  # noqa: E402
 from storm_members import Timeline  # noqa: E402
-from storm_verdict import nothing_lost  # noqa: E402
+from storm_verdict import longest_wait, nothing_lost  # noqa: E402
 
 
 def judged(held, directory):
@@ -75,6 +75,14 @@ def check_items(directory):
     wrong_end(directory, {"l1-0": ["1", "3", "4"]}, "certainly not applied")
     wrong_end(directory, {"l1-0": ["1", "4", "5"]}, "nobody appended")
     wrong_end(directory, {"l1-0": ["1", "2", "4", "2"]}, "twice")
+
+
+def check_longest_wait(_):
+    second = 10 ** 9
+    for times, able, wait in [([], [], 0), ([], [(0, 5)], 5), ([1, 2, 4], [(0, 5)], 2), ([1, 9], [(0, 3), (8, 9)], 2), ([1, 2], [(0, 1)], 1)]:
+        found, _ = longest_wait([time * second for time in times], [(since * second, until * second) for since, until in able])
+        if found != wait:
+            raise AssertionError(f"{times} in {able}: {found}, expected {wait}")
 
 
 def main():

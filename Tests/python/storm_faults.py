@@ -408,6 +408,8 @@ class Weather:
         self.first = self.dice.sample(self.kinds, len(self.kinds)) if seconds < 120 else []
         self.scale = min(1.0, seconds / 120)
         self.active, self.next_at = [], time.monotonic() + 1
+        # From when to when, in monotonic ns, a majority could speak with each other all the time.
+        self.able, self.able_since = [], time.monotonic_ns()
 
     def blow(self):
         """One look: ends what is over, begins what is due."""
@@ -421,6 +423,15 @@ class Weather:
             self.next_at = time.monotonic() + self.dice.uniform(0.3, 3.0) * self.scale
         self.cluster.tell()
         self.cluster.look()
+        self.watch(self.cluster.has_majority())
+
+    def watch(self, is_able):
+        now = time.monotonic_ns()
+        if is_able and self.able_since is None:
+            self.able_since = now
+        elif not is_able and self.able_since is not None:
+            self.able.append((self.able_since, now))
+            self.able_since = None
 
     def begin_one(self):
         kind = self.first.pop() if self.first else self.dice.choices(self.kinds, self.weights)[0]
@@ -444,6 +455,7 @@ class Weather:
         return issubclass(kind, (Links, Slow))
 
     def end(self):
+        self.watch(False)
         for _, fault, what in self.active:
             fault.end()
             self.cluster.timeline.note(f"over: {what}")

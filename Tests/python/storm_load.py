@@ -19,7 +19,7 @@ OK, NO, UNKNOWN = "ok", "not applied", "unknown"
 # For so many seconds the contended keys stay the same: short histories of many keys are quick to check.
 EPOCH = 5.0
 KEYS = 6
-BIG = 64 << 10
+BIG = 192 << 10
 
 
 class History:

@@ -157,6 +157,16 @@ class StormCluster:
             except grpc.RpcError:
                 pass  # it is starting, or too busy: it is told at the next turn
 
+    def has_majority(self):
+        """Whether some member that runs can speak with enough others, both ways, to lead."""
+        up = self.of(UP)
+        needed = len(self.members) // 2 + 1
+
+        def speaks(one, other):
+            return one is other or not any(
+                (link := self.links.get((a.number, b.number))) and (link.drop_to or link.drop_from) for a, b in ((one, other), (other, one)))
+        return any(sum(speaks(one, other) for other in up) >= needed for one in up)
+
     def bring_back_all(self):
         """Everybody runs, nothing is cut."""
         for member in self.of(FROZEN):

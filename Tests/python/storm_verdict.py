@@ -1,5 +1,6 @@
 """After the storm: does everybody agree, is everything there, and was every answer right? Imported once the stubs are there."""
 
+import bisect
 import collections
 import itertools
 import re
@@ -15,6 +16,8 @@ from storm_members import CHANNEL
 # After the last fault, on a machine that does other things as well.
 CALM_SECONDS = 30
 BATCH = 500
+# How long a majority that can speak with each other may acknowledge nothing, slow disks and busy machines included.
+PATIENCE_SECONDS = 15
 
 
 def first_write(cluster, timeline):
@@ -138,7 +141,17 @@ def check_history(binaries, path, timeline):
     return f"{said.splitlines()[-1] if said else 'nothing said'} ({time.monotonic() - began:.1f} s)"
 
 
-def figures(history, cluster, timeline, seconds):
+def longest_wait(times, able):
+    """The longest time without an acknowledged write while a majority could speak with each other: (seconds, when it began)."""
+    times, longest = sorted(times), (0.0, 0)
+    for since, until in able:
+        inside = times[bisect.bisect_left(times, since):bisect.bisect_right(times, until)]
+        marks = [since, *inside, until]
+        longest = max([longest, *(((after - before) / 1e9, before) for before, after in zip(marks, marks[1:]))])
+    return longest
+
+
+def figures(history, cluster, timeline, seconds, able):
     """What happened, in lines."""
     lines = []
     for op in sorted({op for op, _ in history.outcomes}):
@@ -162,6 +175,11 @@ def figures(history, cluster, timeline, seconds):
     if len(times) > 1:
         gaps = sorted(((after - before) / 1e9, (before / 1e9) - timeline.began) for before, after in zip(times, times[1:]))
         lines.append(f"acknowledged writes: {len(times)}; longest gaps: " + ", ".join(f"{gap:.2f} s (at {at:.0f} s)" for gap, at in reversed(gaps[-5:])))
+    wait, at = longest_wait(times, able)
+    lines.append(f"  longest wait while a majority could speak with each other: {wait:.2f} s (at {at / 1e9 - timeline.began:.0f} s); "
+                 f"it could for {sum(until - since for since, until in able) / 1e9:.0f} s")
+    if wait > PATIENCE_SECONDS:
+        timeline.complain(f"no write was acknowledged for {wait:.1f} s (from {at / 1e9 - timeline.began:.0f} s on), though a majority could speak with each other")
     return lines
 
 
