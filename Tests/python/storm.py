@@ -48,8 +48,9 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     stubs = generate_stubs()
-    import storm_faults
+    from storm_faults import FailingSync, FullDisk, SlowDisk
     from storm_members import StormCluster, Timeline
+    from storm_weather import SmallDisk, tracing_reason
 
     directory = chosen.directory.resolve()
     directory.mkdir(parents=True)
@@ -57,14 +58,14 @@ def main():
     print(f"storm: {chosen.members} members, {chosen.clients} clients, {chosen.minutes:g} minutes, seed {chosen.seed}, in {directory}", flush=True)
     endpoints = [f"127.0.0.1:{port}" for port in free_ports(chosen.members)]
     cluster = StormCluster(chosen.binaries, directory, endpoints, timeline)
-    disk = storm_faults.SmallDisk(cluster.members[-1], directory)
+    disk = SmallDisk(cluster.members[-1], directory)
     without = set()
     if disk.reason:
         print(f"storm: no full disk: {disk.reason}", flush=True)
-        without.add(storm_faults.FullDisk)
-    if reason := storm_faults.tracing_reason():
+        without.add(FullDisk)
+    if reason := tracing_reason():
         print(f"storm: no slow and failing syncs: {reason}", flush=True)
-        without |= {storm_faults.SlowDisk, storm_faults.FailingSync}
+        without |= {SlowDisk, FailingSync}
     try:
         storm(chosen, directory, endpoints, cluster, timeline, without)
     finally:
@@ -86,8 +87,8 @@ def main():
 
 def storm(chosen, directory, endpoints, cluster, timeline, without):
     import storm_verdict
-    from storm_faults import Weather
     from storm_load import Client, History
+    from storm_weather import Weather
 
     seconds = chosen.minutes * 60
     for member in cluster.members:
