@@ -10,7 +10,7 @@ import Wire
 @Suite("What a client asks of members", .timeLimit(.minutes(1)))
 struct ClusterCallTests {
     private func client(_ members: [FakeMember], _ change: (inout ClientOptions) -> Void = { _ in }) -> Client {
-        var options = ClientOptions(timeout: .seconds(2))
+        var options = ClientOptions(timeout: .seconds(5))
         options.statusTimeout = .milliseconds(300)
         change(&options)
         return Client(endpoints: members.map { Endpoint(host: "127.0.0.1", port: $0.port) }, options: options)
@@ -179,7 +179,7 @@ struct ClusterCallTests {
         defer { members.forEach { $0.stop() } }
         let client = Client(endpoints: [
             Endpoint(host: "localhost", port: members[0].port), Endpoint(host: "127.0.0.1", port: members[0].port),
-        ])
+        ], options: ClientOptions(timeout: .seconds(60)))
         let reports = await client.statusOfAll()
         #expect(reports.count == 1)
         await client.close()

@@ -64,9 +64,9 @@ struct HostileTests {
     func neverReads(limit: Int, reason: String) async throws {
         var options = ServerOptions()
         options.maxOutboundBytesPerConnection = limit
-        options.handshakeTimeout = .milliseconds(500)
-        options.keepaliveInterval = .milliseconds(500)
-        options.keepaliveTimeout = .milliseconds(500)
+        options.handshakeTimeout = .seconds(2)
+        options.keepaliveInterval = .seconds(1)
+        options.keepaliveTimeout = .seconds(2)
         let harness = try await Harness(options)
         let channel = await harness.channel()
         let bare = Bare()

@@ -151,7 +151,7 @@ struct PromptTests {
         let member = try await FakeMember()
         defer { member.stop() }
         let client = Client(
-            endpoints: [Endpoint(host: "127.0.0.1", port: member.port)], options: ClientOptions(timeout: .milliseconds(300)))
+            endpoints: [Endpoint(host: "127.0.0.1", port: member.port)], options: ClientOptions(timeout: .seconds(1)))
         let runner = Runner(client: client, style: .json) { _ in true }
         member.next(.failure(Status(.failedPrecondition, "no, because")))
         let refused = await runner.run(.operation(.get(key: "k")))
