@@ -10,6 +10,7 @@ extension Replica {
         gatherReads()
         let proposing = propose()
         input.applied = keyspace.appliedIndex
+        if storage.isFull { spareSpace() }
         raft.step(&input, into: &raftEffects)
         input.removeAll()
         // Only a simulator lives to see this.
@@ -30,6 +31,30 @@ extension Replica {
         settleChange(into: &effects)
         effects.events.append(contentsOf: raftEffects.events)
         raftEffects.removeAll()
+    }
+
+    /// On a full disk the rest of the last segment is kept for what the cluster needs to go on: terms, votes, no-ops,
+    /// configurations. A follower that took commands until nothing more fits could not even vote; so it takes none, as
+    /// a leader proposes none, until there is space.
+    ///
+    /// One AppendEntries in half a heartbeat is heard without its commands, so that both sides know of each other. The
+    /// others are as good as lost: answered, each would bring the next at once.
+    private mutating func spareSpace() {
+        let pause = Interval(nanoseconds: raft.parameters.heartbeatInterval.nanoseconds / 2)
+        var kept = 0
+        for place in input.messages.indices {
+            if case .appendEntries(var append) = input.messages[place].body,
+                let first = append.entries.firstIndex(where: { $0.kind == .command })
+            {
+                guard now >= sparedAt + pause else { continue }
+                sparedAt = now
+                append.entries.removeSubrange(first...)
+                input.messages[place].body = .appendEntries(append)
+            }
+            input.messages.swapAt(kept, place)
+            kept += 1
+        }
+        input.messages.removeSubrange(kept...)
     }
 
     /// Moves gathered writes into Raft's input, unless the disk is busy: they then go out together when it is done,

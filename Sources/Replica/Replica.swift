@@ -54,6 +54,8 @@ public struct Replica: ~Copyable {
     /// Reads of the log that are under way on the disk.
     var diskReads: [UInt64: DiskRead] = [:]
     var lastDiskRead: UInt64 = 0
+    /// When an AppendEntries was last heard without its commands, on a full disk.
+    var sparedAt = Instant.zero
     /// Whether entries to be applied are being read from disk.
     var isLoadingToApply = false
 

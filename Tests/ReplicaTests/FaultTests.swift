@@ -83,6 +83,31 @@ struct FaultTests {
         #expect(cluster.answer(to: write, at: 1)?.outcome != nil)
     }
 
+    @Test("a follower on a full disk takes no more commands, still votes, and catches up when there is space")
+    func fullFollower() throws {
+        let cluster = VirtualCluster(3)
+        let leader = cluster.electLeader()
+        let full = cluster.members.first { $0.number != leader.number }!
+        full.disk.capacity = full.disk.used
+        let value = Value.data(Bytes([UInt8](repeating: 7, count: 4 << 10)))
+        for number in 0..<200 {
+            let write = cluster.write(.set(key: Bytes(utf8: "k\(number)"), value: value), at: leader.number)
+            #expect(cluster.answer(to: write, at: leader.number)?.outcome != nil)
+        }
+        let isFull = full.replica!.replica.isDiskFull
+        #expect(isFull)
+        #expect(full.replica!.replica.revision < 200)
+        // Its vote is what the healthy one needs now: a term and a vote are written on the full disk.
+        cluster.isolate(leader.number)
+        let other = cluster.members.first { $0.number != leader.number && $0.number != full.number }!
+        cluster.run(for: .seconds(3))
+        #expect(other.replica!.replica.role == .leader)
+        cluster.heal()
+        full.disk.capacity = .max
+        cluster.run(for: .seconds(5))
+        #expect(full.replica!.replica.revision == 200)
+    }
+
     @Test("a restart replays a log longer than its memory, and ends with the same keyspace")
     func restartReplays() throws {
         let cluster = VirtualCluster(3)
