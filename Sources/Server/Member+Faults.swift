@@ -14,7 +14,11 @@ extension Member {
         faults.isPeer = { [unowned self] name in
             name != identity.name && (replica.configuration[name: name] != nil || peer(named: name) != nil)
         }
-        faults.onSilence = { [unowned self] name in peer(named: name)?.breakConnection() }
+        faults.onSilence = { [unowned self] name in
+            guard let peer = peer(named: name) else { return }
+            peer.breakConnection()
+            for sender in senders.values where sender.send.to == peer.id { sender.connectionBroke(self) }
+        }
         faults.expireElectionTimer = { [unowned self] in
             guard replica.role != .leader else { return .cannotCampaign("this member leads: it has no election timer") }
             guard replica.configuration[identity.member]?.isVoter == true else {
@@ -44,8 +48,10 @@ extension Member {
 }
 
 extension Member {
-    /// The answer was lost: the call ends when a keepalive would have found its connection dead.
+    /// A question or its answer was lost: the call, which waits without a limit, ends when a keepalive would have found its
+    /// connection dead. (One that was refused has ended already.)
     func answerInVain(_ call: ServerCall) {
+        guard faults != nil else { return }
         OneShot(loop).start(after: Faults.silence) {
             call.fail(Status(.unavailable, "the answer was lost on its way (a fault on purpose)"))
         }

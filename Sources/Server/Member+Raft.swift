@@ -45,7 +45,7 @@ extension Member {
         }
         register(raft: Wire.Path.raftPropose) { member, call, span throws(Wire.DecodeFailure) in
             let request = try member.codec.decodePropose(span)
-            guard member.accepts(request.header, call) else { return }
+            guard member.accepts(request.header, call) else { return member.answerInVain(call) }
             member.take(request, from: call)
         }
         server.register(stream: .installSnapshot) { [unowned self] call in acceptSnapshot(call) }

@@ -76,7 +76,7 @@ extension Member {
     }
 
     private func take(_ chunk: Wire.SnapshotChunk, from call: ServerCall) {
-        guard accepts(chunk.header, call) else { return }
+        guard accepts(chunk.header, call) else { return answerInVain(call) }
         guard !snapshotCalls.values.contains(where: { $0.call === call }) else {
             return call.fail(Status(.resourceExhausted, "the piece before this one was not answered yet"))
         }

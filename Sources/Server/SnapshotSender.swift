@@ -123,9 +123,14 @@ final class SnapshotSender: @unchecked Sendable {
     /// A piece or its answer was lost on purpose: the transfer ends when a keepalive would have found its connection dead.
     private func lost(_ member: isolated Member) {
         OneShot(member.loop).start(after: Faults.silence) { [weak self] in
-            guard let self, stream != nil else { return }
-            self.member.assumeIsolated { self.end("a message was lost (a fault on purpose)", $0) }
+            guard let self else { return }
+            self.member.assumeIsolated { self.connectionBroke($0) }
         }
+    }
+
+    func connectionBroke(_ member: isolated Member) {
+        guard stream != nil else { return }
+        end("its connection broke (a fault on purpose)", member)
     }
 
     private func answered(_ span: RawSpan, _ member: isolated Member) {

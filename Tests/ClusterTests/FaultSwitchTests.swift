@@ -7,7 +7,8 @@ import Wire
 extension ClusterTests {
     /// The fault switch (proto/swiftwater/v1/fault.proto), over real sockets between real processes.
     @Suite(.serialized) struct FaultSwitchTests {
-        static let enabled = ["--enable-faults"]
+        /// Patient enough that nobody campaigns because the machine is busy.
+        static let enabled = ["--enable-faults", "--election-timeout", "1s"]
 
         @Test("A member that was not started for it knows no Fault service", .timeLimit(.minutes(1)))
         func off() async throws {
@@ -75,8 +76,8 @@ extension ClusterTests {
                 // It hears the leader, and its answers are lost: so it stays a follower, for longer than any election timeout.
                 let term = await cluster.newestTerm()
                 try await cluster.client(follower).setLinks([Wire.Link(peer: leader, dropsTo: true)])
-                try await eventually("the answers to twenty heartbeats are lost") {
-                    try await cluster.client(follower).faults().dropped >= 20
+                try await eventually("the answers to sixty heartbeats, three seconds of them, are lost") {
+                    try await cluster.client(follower).faults().dropped >= 60
                 }
                 let status = try await cluster.client(follower).status()
                 #expect(status.role == .follower && status.leader == leader && status.term == term)
@@ -97,9 +98,37 @@ extension ClusterTests {
             }
         }
 
+        @Test("A write that is lost on its way to the leader, or its answer on the way back, ends as unknown, and not never", .timeLimit(.minutes(2)))
+        func lostForwards() async throws {
+            try await TestCluster.run(members: 3, more: Self.enabled) { cluster in
+                let leader = try await cluster.waitForLeader()
+                let follower = cluster.names.first { $0 != leader }!
+                let term = await cluster.newestTerm()
+                func isUnknown(_ key: String) async throws {
+                    // The client would wait for longer than the connection takes to be found dead.
+                    let failure = await #expect(throws: CallFailure.self) {
+                        try await cluster.client(follower).set(key, "x", seconds: 30)
+                    }
+                    #expect(failure?.status.code == .unknown && failure?.notApplied == false, "\(key)")
+                }
+                try await cluster.client(follower).dropNext(Wire.Drop(kind: .propose, peer: leader))
+                try await isUnknown("not sent")
+                try await cluster.client(leader).setLinks([Wire.Link(peer: follower, dropsFrom: true)])
+                try await isUnknown("not heard")
+                try await cluster.client(leader).heal()
+                try await cluster.client(leader).dropNext(Wire.Drop(kind: .proposeResponse, peer: follower))
+                try await isUnknown("not answered")
+                #expect(try await cluster.client(leader).get("not sent") == nil)
+                #expect(try await cluster.client(leader).get("not heard") == nil)
+                #expect(try await cluster.client(leader).get("not answered") == "x")
+                try await cluster.client(follower).set("after", "x")
+                #expect(await cluster.newestTerm() == term)
+            }
+        }
+
         @Test("Delays delay, in order; dropped messages are sent again", .timeLimit(.minutes(2)))
         func delaysAndDrops() async throws {
-            try await TestCluster.run(members: 3, more: Self.enabled + ["--election-timeout", "1s"]) { cluster in
+            try await TestCluster.run(members: 3, more: Self.enabled) { cluster in
                 let leader = try await cluster.waitForLeader()
                 let others = cluster.names.filter { $0 != leader }
                 try await cluster.client(leader).setLinks(others.map { Wire.Link(peer: $0, delayMs: 150) })
@@ -130,7 +159,7 @@ extension ClusterTests {
                 let failure = await #expect(throws: CallFailure.self) { try await cluster.client("n1").expireElectionTimer() }
                 #expect(failure?.status.code == .failedPrecondition)
             }
-            try await TestCluster.run(members: 3, more: Self.enabled + ["--election-timeout", "4s"]) { cluster in
+            try await TestCluster.run(members: 3, more: ["--enable-faults", "--election-timeout", "4s"]) { cluster in
                 let leader = try await cluster.waitForLeader()
                 let follower = cluster.names.first { $0 != leader }!
                 let term = await cluster.newestTerm()

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import grpc
-from swiftwater.v1 import fault_pb2
+from swiftwater.v1 import cluster_pb2, fault_pb2
 
 from storm_members import UP
 
@@ -253,6 +253,19 @@ class Timer(Fault):
         for call in calls:
             call.exception()  # a leader has no such timer, and says so
         return f"the election timers of {names(chosen)} run out"
+
+
+class Transfer(Fault):
+    """Leadership is handed to somebody, who may be dead, frozen or cut off."""
+    lasts = (0.2, 0.5)
+
+    def begin(self):
+        leader, to = self.cluster.leader(), self.dice.choice(self.cluster.members)
+        if leader is None or leader is to:
+            return None
+        call = leader.cluster.TransferLeadership.future(cluster_pb2.TransferLeadershipRequest(name=to.name), timeout=3)
+        call.add_done_callback(lambda done: done.exception())
+        return f"{leader.name} is to hand leadership to {to.name}"
 
 
 # Disks

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from storm_faults import (Bridge, Drops, FailingSync, Freeze, FullDisk, Kill, LeaderInMinority, LeaderIsolated, Links, LongAbsence,
-                          OneWay, Partition, PowerCut, Slow, SlowDisk, Stop, Timer)
+                          OneWay, Partition, PowerCut, Slow, SlowDisk, Stop, Timer, Transfer)
 
 TMPFS_BYTES = 768 << 20
 
@@ -57,7 +57,7 @@ class Weather:
     """Begins faults, some beside each other, and ends them, in an order that the seed decides (what they meet, it does not)."""
 
     CHOICES = [(Kill, 4), (Freeze, 4), (Stop, 1), (PowerCut, 1), (LongAbsence, 1), (Partition, 4), (LeaderIsolated, 3),
-               (LeaderInMinority, 2), (OneWay, 3), (Bridge, 2), (Slow, 2), (Drops, 5), (Timer, 2), (SlowDisk, 2),
+               (LeaderInMinority, 2), (OneWay, 3), (Bridge, 2), (Slow, 2), (Drops, 5), (Timer, 2), (Transfer, 2), (SlowDisk, 2),
                (FailingSync, 1), (FullDisk, 1)]
     ATONCE = 3
 
