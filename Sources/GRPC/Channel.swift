@@ -234,6 +234,7 @@ extension Channel {
             let wasShort = loop.now - readyAt < Self.shortLife
             if !wasShort { failures = 0 }
             state = .idle
+            guard state == .idle else { return }
             // A server that lets everybody in and throws them out again is not to be stormed.
             if wasShort, queuedCalls == 0 { startBackoff() } else { connectIfNeeded() }
         case .idle, .transientFailure, .closed: break
@@ -258,6 +259,8 @@ extension Channel {
         state = .transientFailure
         guard state == .transientFailure else { return }
         if !options.waitForReady { failQueued(Status(.unavailable, reason)) }
+        // Whoever was told may have closed the channel.
+        guard state == .transientFailure else { return }
         startBackoff()
     }
 

@@ -18,6 +18,34 @@ struct FailureTests {
         await harness.stop()
     }
 
+    @Test("A channel that is closed and let go of when its call cannot be sent is gone, and nothing comes after it")
+    func closedWhenRefused() async throws {
+        let harness = try await Harness()
+        let ended = Mutexed(false)
+        await harness.onClient {
+            var options = ChannelOptions()
+            options.initialBackoff = .milliseconds(10)
+            let channel = Channel(loop: harness.clientThread.loop, host: "127.0.0.1", port: 6595, options: options)
+            channel.unary("/t.T/Echo", message: "x") { _ in
+                channel.close()
+                ended.update { $0 = true }
+            }
+        }
+        #expect(await harness.eventually { ended.value })
+        // Longer than the backoff: its timer would find nobody.
+        let passed = Mutexed(false)
+        await harness.onClient {
+            var timer: Timer?
+            timer = Timer(harness.clientThread.loop) {
+                timer?.close()
+                passed.update { $0 = true }
+            }
+            timer?.start(after: .milliseconds(50))
+        }
+        #expect(await harness.eventually { passed.value })
+        await harness.stop()
+    }
+
     @Test("A call in flight fails with UNAVAILABLE when the connection dies; it was sent")
     func dies() async throws {
         let harness = try await Harness()
