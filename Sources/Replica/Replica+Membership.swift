@@ -3,9 +3,9 @@ import Consensus
 
 // Changes of members, one at a time, from the request to the commit (dissertation chapter 4).
 extension Replica {
-    /// A change that somebody waits for.
+    /// A change that somebody waits for: who asked for it, and who asked for the same again.
     struct PendingChange {
-        var id: RequestID
+        var ids: [RequestID]
         var expiry: Instant
         /// Of its entry; nil before it is proposed.
         var index: Index?
@@ -16,12 +16,16 @@ extension Replica {
     mutating func beginChange(_ request: Request, _ change: MemberChange, into effects: inout ReplicaEffects) {
         guard raft.role == .leader else { return answer(request.id, size: 0, .failed(.notLeader), into: &effects) }
         guard pendingChange == nil else {
-            return answer(request.id, size: 0, .failed(.changeInProgress), into: &effects)
+            guard isUnderWay(change) else {
+                return answer(request.id, size: 0, .failed(.changeInProgress), into: &effects)
+            }
+            pendingChange?.ids.append(request.id)
+            return
         }
         do throws(Configuration.ChangeFailure) {
             let next = try raft.configuration.after(change)
             var pending = PendingChange(
-                id: request.id, expiry: min(request.deadline, now + limits.membershipTimeout))
+                ids: [request.id], expiry: min(request.deadline, now + limits.membershipTimeout))
             if case .add(let member) = change, next[member.id]?.standing != .learner { pending.newcomer = member.id }
             if case .setVoting(true, let name) = change { pending.newcomer = next[name: name]?.id }
             if next == raft.configuration { pending.index = raft.configurationIndex } else { input.configuration = next }
@@ -56,7 +60,15 @@ extension Replica {
     private mutating func endChange(_ result: Answer.Result, into effects: inout ReplicaEffects) {
         guard let pending = pendingChange else { return }
         pendingChange = nil
-        answer(pending.id, size: 0, result, into: &effects)
+        for id in pending.ids { answer(id, size: 0, result, into: &effects) }
+    }
+
+    /// Whether this is what the newcomer that is catching up was let in by: it asks for itself, and so may an operator.
+    private func isUnderWay(_ change: MemberChange) -> Bool {
+        guard case .add(let member) = change, let pending = pendingChange, pending.newcomer == member.id,
+            let known = raft.configuration[member.id]
+        else { return false }
+        return known.name == member.name && known.address == member.address && member.standing != .learner
     }
 
     /// What held it back.

@@ -40,6 +40,22 @@ struct MembershipTests {
         #expect(cluster.members[..<3].contains { $0.replica!.replica.isRemoved })
     }
 
+    @Test("a newcomer and an operator may ask for the same: both hear when it votes")
+    func askedTwice() throws {
+        let cluster = VirtualCluster(3, newcomers: 1)
+        let leader = cluster.electLeader()
+        cluster.run(for: .milliseconds(200))
+        cluster.isolate(4)
+        let first = cluster.ask(leader.number, .changeMembers(.add(member(4))))
+        cluster.run(for: .milliseconds(100))
+        let second = cluster.ask(leader.number, .changeMembers(.add(member(4))))
+        cluster.run(for: .milliseconds(100))
+        cluster.heal()
+        for id in [first, second] {
+            #expect(cluster.answer(to: id, at: leader.number)?.members?[4]?.isVoter == true)
+        }
+    }
+
     @Test("what cannot be done is refused in words, and a second change while one is under way")
     func refusals() throws {
         let cluster = VirtualCluster(3, newcomers: 2)
