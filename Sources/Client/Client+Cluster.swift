@@ -122,35 +122,92 @@ extension Client {
 }
 
 extension Client {
-    /// Lets a new member in (Raft dissertation 4.1). It can take as long as the member needs to catch up.
-    public func addServer(name: String, address: String) async throws(ClientError) -> Wire.ChangeResponse {
-        try await change(MethodPath(Wire.Path.clusterAddServer), name: name, address: address)
+    /// Lets a new member in (Raft dissertation 4.1), which must be running. It can take as long as the member needs to catch
+    /// up. One that is a member already is from now on reached at that address; a learner becomes a voter.
+    public func addServer(
+        name: String, address: String, isLearner: Bool = false
+    ) async throws(ClientError) -> Wire.ChangeResponse {
+        try await change(
+            MethodPath(Wire.Path.clusterAddServer),
+            Wire.ChangeRequest(name: name, address: address, isLearner: isLearner), timeout: options.changeTimeout)
     }
 
     public func removeServer(name: String) async throws(ClientError) -> Wire.ChangeResponse {
-        try await change(MethodPath(Wire.Path.clusterRemoveServer), name: name, address: "")
+        try await change(
+            MethodPath(Wire.Path.clusterRemoveServer), Wire.ChangeRequest(name: name, address: ""),
+            timeout: options.changeTimeout)
+    }
+
+    /// Puts the member that runs at `address` in the place of a lost one: lets it in, and when it votes, lets the other go.
+    /// The same member at another address is only reached there from now on.
+    public func replaceServer(name: String, address: String) async throws(ClientError) -> Wire.ChangeResponse {
+        let members = try await status().members
+        guard let old = members.first(where: { $0.name == name }) else {
+            throw ClientError(.noSuchMember(name, known: members.map(\.name).sorted()))
+        }
+        let newcomer = try await statusOf(address)
+        guard newcomer.name != name || newcomer.memberID == old.id else { throw ClientError(.sameName(name)) }
+        let added = try await addServer(name: newcomer.name, address: address, isLearner: old.standing == .learner)
+        guard added.status == .ok, newcomer.memberID != old.id else { return added }
+        return try await removeServer(name: name)
+    }
+
+    /// What the member at one address says of itself, asked until it answers or time is up.
+    private func statusOf(_ address: String) async throws(ClientError) -> Wire.Status {
+        let endpoint: Endpoint
+        do { endpoint = try Endpoint(address) } catch { throw ClientError(.badAnswer("\(error)")) }
+        let began = loop.now
+        var attempts: [ClientError.Attempt] = []
+        let deadline = began + options.timeout
+        while loop.now < deadline {
+            let result = await attempt(
+                endpoint, Self.statusPath, codec.encodeStatusRequest(), timeout: deadline - loop.now)
+            if result.isOK {
+                return try read(isWrite: false) { () throws(Wire.DecodeFailure) in
+                    try result.message.withSpan { (span) throws(Wire.DecodeFailure) in try codec.decodeStatus(span) }
+                }
+            }
+            attempts.note(endpoint, ClientError.text(result.status))
+            await pause(options.maxBackoff)
+            if Task.isCancelled { throw ClientError(.cancelled(isCertain: true), attempts: attempts) }
+        }
+        throw ClientError(.noAnswer, attempts: attempts, elapsed: loop.now - began)
     }
 
     /// Asks the leader to hand over (3.10).
     public func transferLeadership(to name: String) async throws(ClientError) -> Wire.ChangeResponse {
-        try await change(MethodPath(Wire.Path.clusterTransferLeadership), name: name, address: "")
+        try await change(
+            MethodPath(Wire.Path.clusterTransferLeadership), Wire.ChangeRequest(name: name, address: ""),
+            timeout: options.timeout)
     }
 
     /// How often a "not I, ask the leader there" is followed.
     private static let maxHints = 3
 
-    private func change(_ path: MethodPath, name: String, address: String) async throws(ClientError) -> Wire.ChangeResponse {
-        let request = codec.encode(Wire.ChangeRequest(name: name, address: address))
+    private func change(
+        _ path: MethodPath, _ change: Wire.ChangeRequest, timeout: Interval
+    ) async throws(ClientError) -> Wire.ChangeResponse {
+        let request = codec.encode(change)
+        let deadline = loop.now + timeout
         var hints = 0
+        var rounds = 0
         while true {
-            let answer = try await call(path, request, isSafe: false)
+            let answer = try await call(path, request, isSafe: false, timeout: deadline - loop.now)
             let response = try read(isWrite: true) { () throws(Wire.DecodeFailure) in
                 try answer.withSpan { (span) throws(Wire.DecodeFailure) in try codec.decodeChangeResponse(span) }
             }
-            guard response.status == .notLeader, hints < Self.maxHints, prefer(response.leaderHint) else {
-                return response
+            guard response.status == .notLeader, loop.now < deadline else { return response }
+            if hints < Self.maxHints, prefer(response.leaderHint) {
+                hints += 1
+                continue
             }
-            hints += 1
+            // Between two leaders nobody knows one, or all know the one that was.
+            hints = 0
+            rounds += 1
+            preferred += 1
+            await pause(min(backoff(after: rounds), deadline - loop.now))
+            if Task.isCancelled { throw ClientError(.cancelled(isCertain: true), isWrite: true) }
+            guard loop.now < deadline else { return response }
         }
     }
 

@@ -16,6 +16,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         case badAnswer(String)
         /// No member of that name is known.
         case noSuchMember(String, known: [String])
+        /// A new member must not bear the name of the one that it replaces: a name is bound to one disk.
+        case sameName(String)
     }
 
     /// What one member said, or why it said nothing.
@@ -70,6 +72,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         case .badAnswer(let why): return "the answer could not be read: \(why)"
         case .noSuchMember(let name, let known):
             return "there is no member '\(name)'" + (known.isEmpty ? "" : "; there are \(known.joined(separator: ", "))")
+        case .sameName(let name):
+            return "the new member is called '\(name)' too: start it with an empty data directory under another name"
         }
     }
 
@@ -77,7 +81,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         guard !attempts.isEmpty else { return brief }
         switch kind {
-        case .rejected, .badAnswer, .noSuchMember: return brief
+        case .rejected, .badAnswer, .noSuchMember, .sameName: return brief
         case .noAnswer where attempts.count == 1 && attempts[0].count == 1:
             return "\(attempts[0].endpoint): \(attempts[0].reason)" + (isWrite ? "; nothing was changed" : "")
         default: break

@@ -4,6 +4,8 @@ import Base
 public struct ClientOptions: Sendable {
     /// How long a call may take, all attempts together.
     public var timeout = Interval.seconds(5)
+    /// How long a change of members may take, a newcomer's catching up included.
+    public var changeTimeout = Interval.seconds(60)
     /// How long one attempt at a read may take before another member is asked. (A write is sent once and waited
     /// for: to send it again could apply it twice.)
     public var readAttempt = Interval.seconds(1)
@@ -21,5 +23,8 @@ public struct ClientOptions: Sendable {
 
     public init() {}
 
-    public init(timeout: Interval) { self.timeout = timeout }
+    public init(timeout: Interval) {
+        self.timeout = timeout
+        changeTimeout = timeout
+    }
 }

@@ -27,7 +27,7 @@ public struct ClusterPrinter: Sendable {
             switch report.answer {
             case .success(let status):
                 table.add([
-                    name, "\(report.endpoint)", Self.name(status.role), "\(status.term)",
+                    name, "\(report.endpoint)", Self.role(status), "\(status.term)",
                     status.leader.isEmpty ? "-" : status.leader, "\(status.lastLogIndex)", "\(status.commitIndex)",
                     "\(status.appliedIndex)", Durations.text(report.roundTrip),
                 ])
@@ -47,7 +47,7 @@ public struct ClusterPrinter: Sendable {
             members += [("reachable", .bool(false)), ("error", .string(failure.brief))]
         case .success(let status):
             members += [
-                ("reachable", .bool(true)), ("role", .string(name(status.role))),
+                ("reachable", .bool(true)), ("role", .string(role(status))),
                 ("term", .unsigned(status.term.rawValue)), ("leader", .string(status.leader)),
                 ("leader_address", .string(status.leaderAddress)),
                 ("first_log_index", .unsigned(status.firstLogIndex.rawValue)),
@@ -63,8 +63,9 @@ public struct ClusterPrinter: Sendable {
         return .object(members)
     }
 
-    static func name(_ role: Wire.Role) -> String {
-        switch role {
+    static func role(_ status: Wire.Status) -> String {
+        if status.isRemoved { return "removed" }
+        return switch status.role {
         case .unspecified: "unknown"
         case .follower: "follower"
         case .preCandidate: "pre-candidate"
@@ -83,6 +84,7 @@ public struct ClusterPrinter: Sendable {
                 JSONText.object([
                     ("name", .string(member.name)), ("address", .string(member.address)),
                     ("id", .string("\(member.id)")), ("voter", .bool(member.isVoter)),
+                    ("standing", .string("\(member.standing)")),
                     ("leader", .bool(member.name == leader)),
                 ])
             }
@@ -90,13 +92,21 @@ public struct ClusterPrinter: Sendable {
         }
         var table = TextTable([("NAME", .left), ("ADDRESS", .left), ("ID", .left), ("VOTES", .left)])
         for member in members {
-            table.add([member.name, member.address, "\(member.id)", member.isVoter ? "yes" : "no (learner)"],
+            table.add([member.name, member.address, "\(member.id)", Self.votes(member.standing)],
                 note: member.name == leader ? "leader" : nil)
         }
         return Printed(lines: table.lines)
     }
 
-    /// The answer to add-server, remove-server or transfer-leadership.
+    private static func votes(_ standing: Configuration.Standing) -> String {
+        switch standing {
+        case .voter: "yes"
+        case .joining: "not yet (catching up)"
+        case .learner: "no (learner)"
+        }
+    }
+
+    /// The answer to add-server, remove-server, replace-server or transfer-leadership.
     public func change(_ response: Wire.ChangeResponse) -> Printed {
         let members = response.configuration?.configuration.members ?? []
         switch response.status {
@@ -111,7 +121,8 @@ public struct ClusterPrinter: Sendable {
             let hint = response.leaderHint.isEmpty ? "no leader is known" : "the leader is at \(response.leaderHint)"
             return Printed(errors: "the member that was asked does not lead: \(hint)\n", code: .clusterError)
         case .timeout:
-            return Printed(errors: "it took too long; nothing was changed\n", code: .clusterError)
+            let reason = response.message.isEmpty ? "" : ": \(response.message)"
+            return Printed(errors: "it took too long\(reason)\n", code: .clusterError)
         case .unspecified:
             return Printed(errors: "the member answered in a way that this program does not know\n", code: .clusterError)
         }

@@ -123,10 +123,20 @@ extension CommandReference {
                 Option(name: "--node", value: "NAME", meaning: "whose log, by name (whoever answers first)"),
             ]),
         CommandReference(
-            name: "add-server", chapter: .cluster, synopsis: ["NAME ADDR"], summary: "let a new member in",
+            name: "add-server", chapter: .cluster, synopsis: ["[--learner] NAME ADDR"], summary: "let a new member in",
+            details: [
+                "The member must be running: swiftwaterd --name NAME --listen ADDR --join ADDR-OF-ANOTHER does this by itself.",
+                "It catches up first, and then votes. A member that is in already gets a new address; a learner a vote.",
+            ],
+            options: [Option(name: "--learner", value: nil, meaning: "it receives everything, serves reads, and never votes")],
             arguments: [.newName, .address]),
         CommandReference(
             name: "remove-server", chapter: .cluster, synopsis: ["NAME"], summary: "let a member go", arguments: [.member]),
+        CommandReference(
+            name: "replace-server", chapter: .cluster, synopsis: ["NAME NEW-ADDR"],
+            summary: "a new member in the place of a lost one",
+            details: ["The new one runs at NEW-ADDR, under a new name. It is let in, catches up, votes; then NAME is let go."],
+            arguments: [.member, .address]),
         CommandReference(
             name: "transfer-leadership", chapter: .cluster, synopsis: ["NAME"], summary: "ask the leader to hand over to NAME",
             arguments: [.member]),

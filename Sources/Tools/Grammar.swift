@@ -134,10 +134,11 @@ public struct Grammar: Sendable {
                 from: try arguments.number("--from") ?? 1, limit: try arguments.number("--limit"),
                 node: try arguments.text("--node"))
         case "add-server":
-            try arguments.expect(2...2)
-            let address: Endpoint
-            do { address = try Endpoint(try Self.text(arguments.words[1])) } catch { throw UsageError("\(error)") }
-            return .addServer(name: try Self.text(arguments.words[0]), address: address.description)
+            let (name, address) = try Self.nameAndAddress(arguments)
+            return .addServer(name: name, address: address, isLearner: arguments.flags.contains("--learner"))
+        case "replace-server":
+            let (name, address) = try Self.nameAndAddress(arguments)
+            return .replaceServer(name: name, address: address)
         case "remove-server":
             try arguments.expect(1...1)
             return .removeServer(name: try Self.text(arguments.words[0]))
@@ -212,6 +213,13 @@ extension Grammar {
             throw UsageError("item \(place + 1) is not text: the items of a list are UTF-8 strings")
         }
         return Array(words)
+    }
+
+    private static func nameAndAddress(_ arguments: Arguments) throws(UsageError) -> (String, String) {
+        try arguments.expect(2...2)
+        let address: Endpoint
+        do { address = try Endpoint(try text(arguments.words[1])) } catch { throw UsageError("\(error)") }
+        return (try text(arguments.words[0]), address.description)
     }
 
     private static func text(_ word: Bytes) throws(UsageError) -> String {

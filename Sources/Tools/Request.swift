@@ -9,8 +9,10 @@ public enum Request: Equatable, Sendable {
     case members
     /// `limit` nil: all that there are. `node` nil: whichever member answers.
     case requestLog(from: UInt64, limit: UInt64?, node: String?)
-    case addServer(name: String, address: String)
+    case addServer(name: String, address: String, isLearner: Bool)
     case removeServer(name: String)
+    /// The member at `address` takes the place of the one called `name`.
+    case replaceServer(name: String, address: String)
     case transferLeadership(name: String)
 }
 

@@ -37,8 +37,11 @@ public struct Runner: Sendable {
                 return ClusterPrinter(style).members(status.members, leader: status.leader)
             case .requestLog(let from, let limit, let node):
                 return try await log(from: from, limit: limit, node: node)
-            case .addServer(let name, let address):
-                return ClusterPrinter(style).change(try await client.addServer(name: name, address: address))
+            case .addServer(let name, let address, let isLearner):
+                return ClusterPrinter(style).change(
+                    try await client.addServer(name: name, address: address, isLearner: isLearner))
+            case .replaceServer(let name, let address):
+                return ClusterPrinter(style).change(try await client.replaceServer(name: name, address: address))
             case .removeServer(let name):
                 return ClusterPrinter(style).change(try await client.removeServer(name: name))
             case .transferLeadership(let name):
@@ -80,7 +83,7 @@ public struct Runner: Sendable {
     func printed(_ error: ClientError) -> Printed {
         let code: ExitCode
         switch error.kind {
-        case .rejected, .badAnswer, .noSuchMember: code = .clusterError
+        case .rejected, .badAnswer, .noSuchMember, .sameName: code = .clusterError
         case .noAnswer, .outcomeUnknown, .cancelled: code = .noAnswer
         }
         guard style == .json else { return Printed(errors: "\(error)\n", code: code) }
