@@ -43,12 +43,7 @@ extension Member {
                 call.fail(error)
             }
         }
-        for path in [Wire.Path.clusterAddServer, Wire.Path.clusterRemoveServer] {
-            server.register(MethodPath(path)) { call, _ in
-                call.fail(
-                    Status(.unimplemented, "this version of the server cannot do that yet"), trailers: .notApplied)
-            }
-        }
+        registerMembershipCalls()
     }
 
     func status() -> Wire.Status {
@@ -77,6 +72,7 @@ extension Member {
         status.memberID = identity.member
         status.clusterID = cluster
         status.address = address
+        status.isRemoved = replica.isRemoved
         return status
     }
 
@@ -131,16 +127,9 @@ extension Member {
         switch result {
         case .leadershipTransferred: call.reply(codec.encode(changeResponse(.ok)))
         case .failed(let failure) where failure.code == .deadlineExceeded:
-            call.reply(codec.encode(changeResponse(.timeout)))
+            call.reply(codec.encode(changeResponse(.timeout, failure.message)))
         case .failed(let failure): call.fail(failure)
         case .outcome, .frozen, .log, .members: preconditionFailure("a transfer got the answer to another kind of request")
         }
-    }
-
-    private func changeResponse(_ status: Wire.ChangeStatus) -> Wire.ChangeResponse {
-        let view = replica.view
-        return Wire.ChangeResponse(
-            status: status, leaderHint: view.leader.flatMap { view.configuration[$0]?.address } ?? "",
-            configuration: Wire.LoggedConfiguration(view.configuration, index: view.configurationIndex))
     }
 }

@@ -24,6 +24,9 @@ extension Member {
             log.info("entries that no majority had are replaced", metadata: ["from": "\(from)"])
         case .transferStarted(let to):
             log.info("handing leadership to \(name(of: to))")
+        case .configurationAdopted where replica.configurationIndex != loggedConfiguration:
+            loggedConfiguration = replica.configurationIndex
+            log.info("the members are \(replica.configuration.summary)")
         case .promoting(let peer):
             log.notice("\(name(of: peer)) has caught up and becomes a voter")
         case .removed(let index):

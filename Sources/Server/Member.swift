@@ -40,6 +40,8 @@ public actor Member {
     var armedFor = Instant.never
 
     var peers: [MemberID: Peer] = [:]
+    /// The configuration that the log spoke of last.
+    var loggedConfiguration: Index?
     /// Whether some of them are members no more, and have yet to hear of it.
     var hasDepartingPeers = false
     /// The configuration that `peers` was made from.
@@ -50,6 +52,10 @@ public actor Member {
     var voteCalls: [MemberID: ServerCall] = [:]
     /// Read indexes asked for and not answered, with the number that the follower gave them.
     var readIndexCalls: [MemberID: (requestID: UInt64, call: ServerCall)] = [:]
+    /// Addresses that were asked who is there, and have not answered.
+    var introductions = 0
+    /// Until this member is where it is to be in the configuration.
+    private var enrolment: Enrolment?
     /// The thread that encodes this member's own snapshots.
     var encoders: SnapshotEncoders!
     /// Snapshots on their way to others, by number.
@@ -104,6 +110,16 @@ public actor Member {
         connectPeers()
         loop.onTurnEnd(.work) { [unowned self] in takeTurn() }
         setHealth(.serving)
+        enrolIfNeeded()
+    }
+
+    /// One that joins, and one that came back with another address, asks the leader to be let in.
+    private func enrolIfNeeded() {
+        let own = replica.configuration[identity.member]
+        guard !replica.isRemoved, own?.address != address, own != nil || options.join != nil else { return }
+        let enrolment = Enrolment(of: self)
+        self.enrolment = enrolment
+        enrolment.begin(self)
     }
 
     // MARK: The turn
@@ -172,6 +188,7 @@ public actor Member {
         case .session(let call): reply(toOpenSession: call, answer.result)
         case .transfer(let call): reply(toTransfer: call, answer.result)
         case .local(let call): call.answer(answer.result)
+        case .change(let call): reply(toChange: call, answer.result)
         case .none: break
         }
     }
@@ -197,6 +214,7 @@ public actor Member {
         }
         for peer in peers.values { peer.close() }
         peers = [:]
+        enrolment?.close()
         for sender in senders.values { sender.close() }
         senders = [:]
         timer.close()

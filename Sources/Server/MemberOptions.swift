@@ -14,6 +14,10 @@ public struct MemberOptions: Sendable {
     public var advertise: HostPort?
     /// The members that a new cluster starts with, by name. Empty: this one alone.
     public var initialCluster: [NamedAddress] = []
+    /// Some member of the cluster that a new member joins. Nil: it begins one.
+    public var join: HostPort?
+    /// One that joins is to stay a learner.
+    public var isLearner = false
     /// The largest value that this member accepts when it leads, in bytes.
     public var maxValueSize = 1 << 20
     /// Where others find this member's HTTP gateway; nil: it has none.
@@ -48,6 +52,10 @@ public struct MemberOptions: Sendable {
         guard maxValueSize >= 1, maxValueSize <= 4 << 20 else {
             throw .usage("the largest value must be between 1 byte and 4 MiB")
         }
+        guard join == nil || initialCluster.isEmpty else {
+            throw .usage("--join is for a cluster that exists, --initial-cluster for one that begins: not both")
+        }
+        guard !isLearner || join != nil else { throw .usage("--learner goes with --join") }
         try validateCluster()
     }
 

@@ -16,6 +16,7 @@ struct PendingCalls {
         case keys(KeyStream)
         case log(LogStream)
         case transfer(ServerCall)
+        case change(ServerCall)
         case session(ServerCall)
         /// A task of this process.
         case local(LocalCall)

@@ -37,14 +37,20 @@ public actor Startup {
         let address = try listen(server, recovered)
         registerEarlyService(server, recovered.identity, address, faults)
         if recovered.bootstrap == nil {
-            let configuration = try await meet(recovered.identity, address, faults)
-            recovered = try remember(configuration, in: directory, recovered)
+            if let other = options.join {
+                let cluster = try await join(recovered.identity, address, at: other)
+                recovered = try remember(Configuration(members: []), of: cluster, in: directory, recovered)
+            } else {
+                let configuration = try await meet(recovered.identity, address, faults)
+                recovered = try remember(configuration, of: configuration.clusterID, in: directory, recovered)
+            }
         }
         for path in Wire.Path.all { server.withdraw(MethodPath(path)) }
         let replica = try makeReplica(recovered, directory)
         let started = StartedMember(
-            loop: loop, directory: directory, identity: recovered.identity, address: address.description,
-            server: server, health: health, faults: faults, replica: replica)
+            loop: loop, directory: directory, identity: recovered.identity,
+            address: reachedAt(address, replica.configuration[recovered.identity.member]), server: server,
+            health: health, faults: faults, replica: replica)
         let member = Member(started, options: options, log: log)
         await member.run(onFailure: onFailure)
         return member
@@ -103,12 +109,13 @@ public actor Startup {
         }
     }
 
-    /// Syncs the first configuration, before anything else is said in its name.
+    /// Syncs the cluster and its first configuration, before anything else is said in its name. One that joins later has
+    /// no first configuration: it takes what the log says.
     private func remember(
-        _ configuration: Configuration, in directory: RealDirectory, _ recovered: Recovered
+        _ configuration: Configuration, of cluster: ClusterID, in directory: RealDirectory, _ recovered: Recovered
     ) throws(StartFailure) -> Recovered {
         var identity = recovered.identity
-        identity.cluster = configuration.clusterID
+        identity.cluster = cluster
         identity.configuration = configuration.encode()
         var storage = Storage(recovered)
         storage.write(token: 1, identity: identity)
@@ -125,9 +132,8 @@ public actor Startup {
         guard case .member(let recovered) = try read(directory), recovered.bootstrap != nil else {
             preconditionFailure("the first configuration was synced and is not there")
         }
-        log.info(
-            "the cluster is complete: \(configuration.members.map(\.name).sorted().joined(separator: ", "))",
-            metadata: ["cluster": "\(identity.cluster)"])
+        let news = configuration.members.isEmpty ? "found the cluster" : "the cluster is complete: \(configuration.summary)"
+        log.info("\(news)", metadata: ["cluster": "\(cluster)"])
         return recovered
     }
 
@@ -140,10 +146,18 @@ public actor Startup {
         } catch {
             throw .cannotListen(error)
         }
-        let known = recovered.bootstrap?[recovered.identity.member]?.address
         let listed = options.initialCluster.first { $0.name == recovered.identity.name }?.address
-        return known.flatMap { HostPort($0) } ?? listed ?? options.advertise
+        return options.advertise ?? (recovered.bootstrap == nil ? listed : nil)
             ?? HostPort(host: options.listen.host, port: port)
+    }
+
+    /// How others reach a member: as the cluster knows it, unless --advertise says otherwise.
+    private func reachedAt(_ address: HostPort, _ known: Configuration.Member?) -> String {
+        guard let known, known.address != address.description, options.advertise == nil else { return address.description }
+        if HostPort(known.address)?.port != address.port {
+            log.warning("it listens at \(address), but others look for it at \(known.address): --advertise tells them")
+        }
+        return known.address
     }
 
     private func serverOptions() -> ServerOptions {
@@ -222,6 +236,13 @@ public actor Startup {
         return try await meeting.meet()
     }
 
+    private func join(
+        _ identity: Identity, _ address: HostPort, at other: HostPort
+    ) async throws(StartFailure) -> ClusterID {
+        let own = hello(identity, address)
+        return try await Joining(loop: loop, identity: identity, at: other, own: own, log: log).find()
+    }
+
     // MARK: The member
 
     private func makeReplica(
@@ -253,5 +274,5 @@ struct StartedMember: ~Copyable, @unchecked Sendable {
 
 extension Failure {
     static let notMet = Failure(
-        .unavailable, "this member has not met all members of its new cluster yet", notApplied: true)
+        .unavailable, "this member does not know its cluster yet", notApplied: true)
 }

@@ -18,8 +18,12 @@ struct Command: ParsableCommand {
               swiftwaterd --name n1 --data-dir d1 --listen 127.0.0.1:7401 --initial-cluster \\
                 n1=127.0.0.1:7401,n2=127.0.0.1:7402,n3=127.0.0.1:7403
 
-            and the same with n2 and n3. A member that has started once is who its data directory says it is: \
-            --initial-cluster is then ignored.
+            and the same with n2 and n3. One more member, which catches up and then votes:
+
+              swiftwaterd --name n4 --data-dir d4 --listen 127.0.0.1:7404 --join 127.0.0.1:7401
+
+            A member that has started once is who its data directory says it is: --initial-cluster is then ignored, \
+            and so is --join, once it is in the cluster.
 
             Exit codes: 0 stopped in order; 64 wrong usage; 65 the data directory is damaged, of a newer format, or \
             another member's; 69 the address or the directory is in use; 74 the disk failed.
@@ -43,6 +47,12 @@ struct Command: ParsableCommand {
 
     @Option(help: ArgumentHelp("Where it serves JSON over HTTP and the dashboard; nowhere unless told.", valueName: "host:port"))
     var http: HostPort?
+
+    @Option(help: ArgumentHelp("A member of the cluster that a new member joins.", valueName: "host:port"))
+    var join: HostPort?
+
+    @Flag(help: "With --join: receive everything and serve reads, but never vote.")
+    var learner = false
 
     @Option(help: ArgumentHelp("The largest value it accepts as leader: bytes, or with KiB or MiB.", valueName: "size"))
     var maxValueSize = ByteSize(bytes: 1 << 20)
@@ -73,6 +83,8 @@ struct Command: ParsableCommand {
         options.listen = listen
         options.advertise = advertise
         options.initialCluster = initialCluster?.members ?? []
+        options.join = join
+        options.isLearner = learner
         options.maxValueSize = maxValueSize.bytes
         options.replicaLimits.snapshotLogBytes = snapshotAfter.bytes
         options.heartbeatInterval = heartbeat.interval

@@ -14,7 +14,7 @@ extension TestCluster {
     /// What every member that answers says of itself.
     func statuses() async -> [String: Wire.Status] {
         await withTaskGroup(of: (String, Wire.Status?).self) { group in
-            for name in names where self[name].isRunning {
+            for name in names where isRunning(name) {
                 group.addTask { (name, try? await self.client(name).status()) }
             }
             var found: [String: Wire.Status] = [:]

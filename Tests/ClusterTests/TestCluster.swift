@@ -35,6 +35,8 @@ final class TestCluster: Sendable {
     let directory: URL
     let names: [String]
     let ports: [UInt16]
+    /// How many of them the cluster begins with; the others join it.
+    let founders: Int
     private let running = Locked<[String: MemberProcess]>([:])
     private let gone = Locked(false)
     let clients = Locked<[String: TestClient]>([:])
@@ -42,23 +44,24 @@ final class TestCluster: Sendable {
     var endpoints: [String] { ports.map { "127.0.0.1:\($0)" } }
     func endpoint(of name: String) -> String { "127.0.0.1:\(ports[names.firstIndex(of: name)!])" }
 
-    init(members: Int = 3) throws {
+    init(members: Int = 3, newcomers: Int = 0) throws {
         // On a real disk: in memory a sync costs nothing and means nothing.
         directory = Self.binaries.deletingLastPathComponent().appendingPathComponent("cluster-tests/\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        names = (1...members).map { "n\($0)" }
-        ports = try freePorts(members)
+        names = (1...members + newcomers).map { "n\($0)" }
+        ports = try freePorts(members + newcomers)
+        founders = members
     }
 
     /// Starts a cluster, waits until it takes writes, and takes it down afterwards whatever happened. When the
     /// body fails, the members' last words are part of the error.
     static func run(
-        members: Int = 3, tampering: [String: Tampering] = [:], more: [String] = [],
+        members: Int = 3, newcomers: Int = 0, tampering: [String: Tampering] = [:], more: [String] = [],
         _ body: @Sendable (TestCluster) async throws -> Void
     ) async throws {
-        let cluster = try TestCluster(members: members)
+        let cluster = try TestCluster(members: members, newcomers: newcomers)
         try await cluster.withCleanUp {
-            for name in cluster.names { try cluster.start(name, tampering: tampering[name], more: more) }
+            for name in cluster.names.prefix(members) { try cluster.start(name, tampering: tampering[name], more: more) }
             try await cluster.waitForLeader(within: 30)
             try await body(cluster)
         }
@@ -76,15 +79,19 @@ final class TestCluster: Sendable {
         await destroy()
     }
 
-    func start(_ name: String, tampering: Tampering? = nil, more: [String] = []) throws {
-        let cluster = zip(names, endpoints).map { "\($0)=\($1)" }.joined(separator: ",")
+    /// Starts one of the first members, or one that joins at `join`.
+    func start(_ name: String, join: String? = nil, tampering: Tampering? = nil, more: [String] = []) throws {
+        let cluster = zip(names, endpoints).prefix(founders).map { "\($0)=\($1)" }.joined(separator: ",")
+        let way = join.map { ["--join", endpoint(of: $0)] } ?? ["--initial-cluster", cluster]
         // `-D`: strace watches from aside, and the process that we start is the member itself.
         let strace = tampering.map { ["strace", "-D", "-f", "-q", "-o", trace(of: name).path] + $0.arguments } ?? []
         let member = [Self.binaries.appendingPathComponent("swiftwaterd").path, "--name", name, "--data-dir", data(of: name).path,
-                      "--listen", endpoint(of: name), "--initial-cluster", cluster]
-        let process = try MemberProcess(strace + member + more, log: log(of: name).path)
+                      "--listen", endpoint(of: name)]
+        let process = try MemberProcess(strace + member + way + more, log: log(of: name).path)
         running.withLock { $0[name] = process }
     }
+
+    func isRunning(_ name: String) -> Bool { running.withLock { $0[name]?.isRunning ?? false } }
 
     subscript(_ name: String) -> MemberProcess { running.withLock { $0[name]! } }
 

@@ -84,12 +84,17 @@ def check_request_log_pages(member):
 
 
 def check_membership_changes(member):
-    """They follow in a later version: until then they say so, and change nothing."""
-    before = member.status().members
+    """What cannot be done is refused and changes nothing; one that does not lead says who does."""
+    before = member.status()
     for call in (lambda: member.cluster.AddServer(cluster_pb2.AddServerRequest(name="n9", address="127.0.0.1:9"), timeout=10),
                  lambda: member.cluster.RemoveServer(cluster_pb2.RemoveServerRequest(name="n9"), timeout=10)):
-        fails(call, StatusCode.UNIMPLEMENTED, StatusCode.FAILED_PRECONDITION, StatusCode.INVALID_ARGUMENT)
-    equal(member.status().members, before)
+        if before.leader == before.name:
+            fails(call, StatusCode.FAILED_PRECONDITION)
+        else:
+            answer = call()
+            equal(answer.status, cluster_pb2.CHANGE_STATUS_NOT_LEADER)
+            equal(answer.leader_hint, before.leader_address)
+    equal(member.status().members, before.members)
 
 
 def check_transfer_leadership(member):
