@@ -89,7 +89,7 @@ struct JSONMember: Encodable {
     /// Absent of the member itself.
     var connected: Bool?
     /// What a leader knows of the others.
-    var matchIndex, nextIndex, lastContactMs: UInt64?
+    var matchIndex, nextIndex, lastContactMs, roundTripUs: UInt64?
     var inflight: Int?
     var mode: String?
 
@@ -99,6 +99,7 @@ struct JSONMember: Encodable {
         case matchIndex = "match_index"
         case nextIndex = "next_index"
         case lastContactMs = "last_contact_ms"
+        case roundTripUs = "round_trip_us"
     }
 
     init(_ member: Configuration.Member) {
@@ -120,6 +121,7 @@ struct JSONMember: Encodable {
         matchIndex = progress.match.rawValue
         nextIndex = progress.next.rawValue
         lastContactMs = peer.lastContact?.milliseconds
+        roundTripUs = peer.roundTrip.map { $0.nanoseconds / 1_000 }
         inflight = progress.inflightMessages
         mode =
             switch progress.mode {

@@ -7,6 +7,8 @@ struct Reply: Sendable {
     var contentType: String?
     var body = Data()
     var headers: [(name: String, value: String)] = []
+    /// Instead of a body: writes until there is nothing more to say, or nobody who reads.
+    var stream: (@Sendable (_ write: (Data) async throws -> Void) async -> Void)?
 
     init(_ status: Int, contentType: String? = nil, body: Data = Data(), headers: [(name: String, value: String)] = []) {
         self.status = status

@@ -136,6 +136,15 @@ extension Response {
             if let name = HTTPField.Name(name) { headers[name] = value }
         }
         if let origin { origin.allow(in: &headers) }
+        if let stream = reply.stream {
+            self.init(
+                status: HTTPTypes.HTTPResponse.Status(code: reply.status), headers: headers,
+                body: ResponseBody { writer in
+                    await stream { try await writer.write(ByteBuffer(bytes: $0)) }
+                    try await writer.finish(nil)
+                })
+            return
+        }
         if reply.status != 204 { headers[.contentLength] = "\(reply.body.count)" }
         self.init(
             status: HTTPTypes.HTTPResponse.Status(code: reply.status), headers: headers,

@@ -76,6 +76,7 @@ struct Routes: Sendable {
         table["/v1/cluster/status"] = [
             "GET": { _, member in .json(200, JSONStatus(await member.report())) }
         ]
+        table["/v1/events"] = ["GET": { _, member in try await EventsAPI.open(member) }]
         table["/v1/cluster/log"] = [
             "GET": { [limits] asked, member in try await ClusterAPI.log(asked.query, member, limits) }
         ]

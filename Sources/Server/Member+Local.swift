@@ -59,6 +59,7 @@ extension Member {
             if let progress = view.peers.first(where: { $0.id == member.id }) {
                 peer.progress = progress
                 peer.lastContact = now - progress.lastContact
+                peer.roundTrip = tap.roundTrips[member.id]
             }
             return peer
         }
@@ -94,6 +95,8 @@ public struct MemberReport: Sendable {
         /// What a leader knows of it; nil on others.
         public var progress: View.Peer?
         public var lastContact: Interval?
+        /// Of the last heartbeat that somebody watched.
+        public var roundTrip: Interval?
     }
 
     /// Since the process started. Of clients' requests of either kind, each counts once, at the member that was asked.

@@ -7,6 +7,7 @@ import Replica
 // for the dashboard and the simulator.
 extension Member {
     func note(_ event: Event) {
+        if tap.isWatched { tap.note(event) }
         switch event {
         case .electionTimedOut:
             log.info("no leader was heard within the election timeout")

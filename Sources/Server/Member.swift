@@ -69,6 +69,7 @@ public actor Member {
     /// Who led when writes were last passed on: when it changes, what is on its way there is given up.
     var lastLeader: MemberID?
     var counters = MemberReport.Counters()
+    let tap: EventTap
 
     /// Between members: a batch of 1 MiB, the largest entry, and what is around them.
     static let maxPeerMessageBytes = 10 << 20
@@ -90,6 +91,7 @@ public actor Member {
         health = started.health
         startedAt = started.loop.now
         faults = started.faults
+        tap = EventTap(started.loop)
         replica = started.replica
     }
 
@@ -102,7 +104,8 @@ public actor Member {
         }
         encoders = Self.encoders(on: loop) { [unowned self] done in turn.snapshotWork = done }
         timer = EventLoop.Timer(loop) { [unowned self] in armedFor = .never }
-        replica.isWatched = log.logLevel <= .info
+        tap.onChange = { [unowned self] in watchedChanged($0) }
+        watchedChanged(false)
         registerKeyValueService()
         registerClusterService()
         registerRaftService()
@@ -130,6 +133,7 @@ public actor Member {
         guard !turn.isEmpty || now >= replica.deadline else { return arm() }
         turn.now = now
         turn.wallMs = wallMilliseconds()
+        if tap.isWatched { turn.messages.forEach(tap.received) }
         replica.step(&turn, into: &effects)
         obey()
         effects.removeAll()
@@ -143,6 +147,7 @@ public actor Member {
             onFailure?(failure)
             return
         }
+        if tap.isWatched { effects.send.forEach(tap.sent) }
         for message in effects.send { send(message) }
         for operation in effects.operations { disk.run(operation) }
         if replica.leader != lastLeader { leaderChanged() }
@@ -206,6 +211,7 @@ public actor Member {
     public func stop() async {
         guard !isStopping else { return }
         isStopping = true
+        tap.close()
         log.info("shutting down")
         setHealth(.notServing)
         await handOver()

@@ -100,7 +100,7 @@ def check_a_write_during_an_election_is_applied_at_most_once(cluster, members):
 
 def check_a_member_stops_in_time_with_idle_and_open_connections(cluster, members):
     victim = (leader_of(members) + 1) % len(members)
-    with httpx.stream("GET", f"http://{members[victim].address}/livez"):
+    with httpx.stream("GET", f"http://{members[victim].address}/v1/events"):
         members[victim].get("/livez")
         process = cluster.processes[victim]
         process.send_signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 import sys
 
+import checks_events
 import checks_http
 import checks_http_lists
 import checks_http_quorum
@@ -30,7 +31,7 @@ def main(binaries):
         for i, member in enumerate(members):
             for title, check in checks_of(checks_http_lists, checks_http):
                 runner.check(f"n{i + 1}: {title}", check, member)
-        for title, check in checks_of(checks_http_quorum):
+        for title, check in checks_of(checks_events, checks_http_quorum):
             runner.check(title, check, cluster, members)
     return runner.finish()
 

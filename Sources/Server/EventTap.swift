@@ -1,0 +1,181 @@
+public import Base
+public import Consensus
+import EventLoop
+public import Wire
+
+/// What a member does, for those who watch it: gathered on its loop, handed out every few milliseconds. What happens for
+/// every message is sampled, so that watching costs the same under any load; what is rare is always told.
+///
+/// Confined to the member's loop.
+final class EventTap {
+    /// Who may watch at a time.
+    static let maxWatchers = 64
+    /// How often what was gathered is handed out.
+    static let interval = Interval.milliseconds(50)
+    /// What is frequent is told so often in an interval, and else only counted; what is rare likewise, though it would
+    /// take a storm of elections to reach it.
+    static let frequentPerInterval = 40
+    static let rarePerInterval = 400
+    /// Handfuls that wait for a watcher who is slow; then the oldest is lost, which the numbers show.
+    static let handfulsWaiting = 40
+
+    private let loop: Loop
+    private var watchers: [UInt64: AsyncStream<[Notice]>.Continuation] = [:]
+    private var lastWatcher: UInt64 = 0
+    private var timer: EventLoop.Timer?
+    private var gathered: [Notice] = []
+    private var sequence: UInt64 = 0
+    private var frequent = 0
+    private var rare = 0
+    private var skipped: UInt64 = 0
+    private var rounds: [MemberID: (round: UInt64, sentAt: Instant)] = [:]
+    /// To a follower and back, measured by the heartbeats that are watched.
+    private(set) var roundTrips: [MemberID: Interval] = [:]
+    /// Called when the first watcher comes, and when the last one goes.
+    var onChange: (Bool) -> Void = { _ in }
+
+    init(_ loop: Loop) { self.loop = loop }
+
+    var isWatched: Bool { !watchers.isEmpty }
+
+    /// Nil when too many watch already. `leave` must be called in the end.
+    func join() -> (id: UInt64, feed: AsyncStream<[Notice]>)? {
+        guard watchers.count < Self.maxWatchers else { return nil }
+        let (feed, continuation) = AsyncStream.makeStream(
+            of: [Notice].self, bufferingPolicy: .bufferingNewest(Self.handfulsWaiting))
+        lastWatcher += 1
+        watchers[lastWatcher] = continuation
+        if watchers.count == 1 {
+            timer = EventLoop.Timer(loop) { [unowned self] in handOut() }
+            timer?.start(after: Self.interval, repeating: Self.interval)
+            onChange(true)
+        }
+        return (lastWatcher, feed)
+    }
+
+    func leave(_ id: UInt64) {
+        watchers.removeValue(forKey: id)?.finish()
+        if watchers.isEmpty, timer != nil { close() }
+    }
+
+    /// Ends all feeds.
+    func close() {
+        watchers.values.forEach { $0.finish() }
+        watchers = [:]
+        timer?.close()
+        timer = nil
+        gathered = []
+        rounds = [:]
+        roundTrips = [:]
+        onChange(false)
+    }
+
+    // MARK: What happens
+
+    func sent(_ message: Message) {
+        if case .appendEntries(let request) = message.body, rounds[message.to]?.round ?? 0 < request.round {
+            rounds[message.to] = (request.round, loop.now)
+        }
+        let kind = message.kind
+        note(.sent(MessageNote(message, to: message.to)), isFrequent: kind.isFrequent)
+    }
+
+    func received(_ message: Message) {
+        if case .appendEntriesReply(let reply) = message.body, let round = rounds[message.from], round.round == reply.round {
+            roundTrips[message.from] = loop.now - round.sentAt
+            rounds[message.from] = (round.round + 1, round.sentAt)
+        }
+        note(.received(MessageNote(message, to: message.from)), isFrequent: message.kind.isFrequent)
+    }
+
+    func note(_ event: Event) { note(.event(event), isFrequent: event.isFrequent) }
+
+    private func note(_ what: Notice.What, isFrequent: Bool) {
+        if isFrequent {
+            guard frequent < Self.frequentPerInterval else { return skipped += 1 }
+            frequent += 1
+        } else {
+            guard rare < Self.rarePerInterval else { return skipped += 1 }
+            rare += 1
+        }
+        sequence += 1
+        gathered.append(Notice(sequence: sequence, wallMs: wallMilliseconds(), what: what))
+    }
+
+    private func handOut() {
+        if skipped > 0 {
+            sequence += 1
+            gathered.append(Notice(sequence: sequence, wallMs: wallMilliseconds(), what: .skipped(skipped)))
+        }
+        for watcher in watchers.values { watcher.yield(gathered) }
+        gathered.removeAll(keepingCapacity: true)
+        frequent = 0
+        rare = 0
+        skipped = 0
+    }
+}
+
+/// One thing that a member did.
+public struct Notice: Sendable {
+    /// Grows by one from notice to notice: a gap is what a slow watcher lost.
+    public var sequence: UInt64
+    /// Milliseconds since 1970, by this member's clock.
+    public var wallMs: UInt64
+    public var what: What
+
+    public enum What: Sendable {
+        case event(Event)
+        case sent(MessageNote)
+        case received(MessageNote)
+        /// So many were not told, since too much happened.
+        case skipped(UInt64)
+    }
+}
+
+/// A message without its entries.
+public struct MessageNote: Sendable {
+    public var kind: Wire.MessageKind
+    /// The other member.
+    public var peer: MemberID
+    public var term: Term
+    /// Of AppendEntries.
+    public var entries: Int?
+    /// Whether an answer agrees: a vote that is granted, entries that fit.
+    public var agrees: Bool?
+
+    init(_ message: Message, to peer: MemberID) {
+        kind = message.kind
+        self.peer = peer
+        term = message.term
+        switch message.body {
+        case .requestVoteReply(let reply): agrees = reply.voteGranted
+        case .appendEntries(let request): entries = request.entries.count
+        case .appendEntriesReply(let reply):
+            if case .success = reply.result { agrees = true } else { agrees = false }
+        case .requestVote, .readIndex, .readIndexReply, .timeoutNow: break
+        }
+    }
+}
+
+extension Wire.MessageKind {
+    /// Whether it flies as long as all is well.
+    fileprivate var isFrequent: Bool {
+        switch self {
+        case .heartbeat, .appendEntries, .appendEntriesResponse, .readIndex, .readIndexResponse, .propose,
+            .proposeResponse, .installSnapshot, .installSnapshotResponse:
+            true
+        case .hello, .preVote, .preVoteResponse, .requestVote, .requestVoteResponse, .timeoutNow: false
+        }
+    }
+}
+
+extension Event {
+    fileprivate var isFrequent: Bool {
+        switch self {
+        case .appended, .durable, .committed, .readRoundStarted, .readRoundConfirmed, .conflict, .probing, .replicating,
+            .ignored:
+            true
+        default: false
+        }
+    }
+}
