@@ -7,8 +7,20 @@ struct PageFile: Sendable {
     var bytes: [UInt8]
 
     static let all = [
-        PageFile(path: "/openapi.json", contentType: "application/json", bytes: PackageResources.openapi_json)
+        PageFile(path: "/openapi.json", contentType: "application/json", bytes: PackageResources.openapi_json),
+        PageFile(path: "/", contentType: "text/html; charset=utf-8", bytes: PackageResources.index_html),
+        PageFile(path: "/style.css", contentType: "text/css; charset=utf-8", bytes: PackageResources.style_css),
+        PageFile(path: "/icon.svg", contentType: "image/svg+xml", bytes: PackageResources.icon_svg),
+        module("app", PackageResources.app_js), module("clock", PackageResources.clock_js),
+        module("cluster", PackageResources.cluster_js), module("console", PackageResources.console_js),
+        module("dom", PackageResources.dom_js), module("feed", PackageResources.feed_js),
+        module("history", PackageResources.history_js), module("keys", PackageResources.keys_js),
+        module("log", PackageResources.log_js), module("ring", PackageResources.ring_js),
     ]
+
+    private static func module(_ name: String, _ bytes: [UInt8]) -> PageFile {
+        PageFile(path: "/\(name).js", contentType: "text/javascript; charset=utf-8", bytes: bytes)
+    }
 
     /// The page is of this program's making alone: nothing from outside may run in it, or frame it.
     var reply: Reply {
