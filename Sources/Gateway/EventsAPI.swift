@@ -7,7 +7,7 @@ import Wire
 
 /// `/v1/events`: server-sent events (HTML standard, section 9.2) of what this member does.
 enum EventsAPI {
-    /// The state goes out with every so many handfuls: five times a second.
+    /// The state goes out with every so many handfuls, five times a second; and at once when another leads.
     private static let stateEvery = 4
 
     static func open(_ member: Member) async throws(Failure) -> Reply {
@@ -35,7 +35,7 @@ enum EventsAPI {
         try await write(Data("retry: 500\n\n".utf8))
         for await notices in watcher.feed {
             var chunk = Data()
-            if handfuls % stateEvery == 0 {
+            if handfuls % stateEvery == 0 || notices.contains(where: \.changesRoles) {
                 let report = await member.report()
                 for member in report.status.members { names[member.id] = member.name }
                 chunk.append(contentsOf: "event: state\ndata: ".utf8)
@@ -49,6 +49,15 @@ enum EventsAPI {
                 chunk.append(contentsOf: "\n\n".utf8)
             }
             if !chunk.isEmpty { try await write(chunk) }
+        }
+    }
+}
+
+extension Notice {
+    fileprivate var changesRoles: Bool {
+        switch what {
+        case .event(.becameLeader), .event(.becameFollower), .event(.steppedDown), .event(.campaign): true
+        default: false
         }
     }
 }

@@ -28,9 +28,18 @@ final class EventTap {
     private var frequent = 0
     private var rare = 0
     private var skipped: UInt64 = 0
-    private var rounds: [MemberID: (round: UInt64, sentAt: Instant)] = [:]
-    /// To a follower and back, measured by the heartbeats that are watched.
+    private var trips: [MemberID: Trip] = [:]
+    /// To a follower and back, when nothing else was on its way there.
     private(set) var roundTrips: [MemberID: Interval] = [:]
+
+    /// AppendEntries on their way to a follower.
+    private struct Trip {
+        var unanswered = 0
+        /// Of the one that is measured.
+        var sentAt: Instant?
+        /// After so long it is taken for lost, and counting begins again.
+        static let patience = Interval.seconds(1)
+    }
     /// Called when the first watcher comes, and when the last one goes.
     var onChange: (Bool) -> Void = { _ in }
 
@@ -65,7 +74,7 @@ final class EventTap {
         timer?.close()
         timer = nil
         gathered = []
-        rounds = [:]
+        trips = [:]
         roundTrips = [:]
         onChange(false)
     }
@@ -73,17 +82,23 @@ final class EventTap {
     // MARK: What happens
 
     func sent(_ message: Message) {
-        if case .appendEntries(let request) = message.body, rounds[message.to]?.round ?? 0 < request.round {
-            rounds[message.to] = (request.round, loop.now)
+        if case .appendEntries = message.body {
+            let now = loop.now
+            var trip = trips[message.to] ?? Trip()
+            if let sentAt = trip.sentAt, now - sentAt > Trip.patience { trip = Trip() }
+            if trip.unanswered == 0 { trip.sentAt = now }
+            trip.unanswered += 1
+            trips[message.to] = trip
         }
         let kind = message.kind
         note(.sent(MessageNote(message, to: message.to)), isFrequent: kind.isFrequent)
     }
 
     func received(_ message: Message) {
-        if case .appendEntriesReply(let reply) = message.body, let round = rounds[message.from], round.round == reply.round {
-            roundTrips[message.from] = loop.now - round.sentAt
-            rounds[message.from] = (round.round + 1, round.sentAt)
+        if case .appendEntriesReply = message.body, var trip = trips[message.from], trip.unanswered > 0 {
+            if trip.unanswered == 1, let sentAt = trip.sentAt { roundTrips[message.from] = loop.now - sentAt }
+            trip.unanswered -= 1
+            trips[message.from] = trip
         }
         note(.received(MessageNote(message, to: message.from)), isFrequent: message.kind.isFrequent)
     }

@@ -67,7 +67,7 @@ export class Clock {
     text($('#pause'), this.isRunning ? 'Pause' : 'Play');
     $('#now').disabled = this.isNow;
     document.body.classList.toggle('then', !this.isNow);
-    text($('#shown'), this.isNow ? 'Now' : `${moment(this.at)}, ${((this.now - this.at) / 1000).toFixed(1)} s ago`);
+    text($('#shown'), this.isNow ? 'Showing now' : `Showing ${moment(this.at)}, ${((this.now - this.at) / 1000).toFixed(1)} s ago`);
     $('#moment').setAttribute('aria-valuetext', $('#shown').textContent);
   }
 }

@@ -90,6 +90,7 @@ export class ClusterView {
     const stamp = events.length ? `${events.length} ${events[0].time} ${events[0].name}` : '';
     if (stamp === this.written) return;
     this.written = stamp;
+    if (!events.length) return $('#happened').replaceChildren(h('li', { class: 'quiet' }, 'Nothing since this page was opened.'));
     $('#happened').replaceChildren(...events.map(({ time: at, event, name }) =>
       h('li', {}, h('time', {}, moment(at)), h('span', {}, h('b', {}, name), ` ${event.text}`))));
   }

@@ -54,7 +54,7 @@ export class LogView {
       leader?.members.map((member) => [member.match_index, member.next_index])]);
     if (stamp === this.drawn) return;
     this.drawn = stamp;
-    const columns = Array.from({ length: end ? end - begin + 1 : 0 }, (_, place) => begin + place);
+    const columns = Array.from({ length: end ? end - begin + 2 : 0 }, (_, place) => begin + place);
     const focused = document.activeElement?.dataset?.entry;
     $('#logs thead').replaceChildren(h('tr', {}, h('td', {}), ...columns.map((index) => h('th', { scope: 'col' }, number(index)))));
     $('#logs tbody').replaceChildren(...rows.map((row) => this.row(row, columns, leader)));

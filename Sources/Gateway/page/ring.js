@@ -48,7 +48,7 @@ export class Ring {
       const node = {
         group: s('g', { class: 'member', transform: `translate(${x} ${y})` }), crown: s('circle', { class: 'crown', r: BODY + 24 }),
         arc: s('circle', { class: 'arc', r: around, transform: 'rotate(-90)', pathLength: 100 }), body: s('circle', { class: 'body', r: BODY }),
-        name: s('text', { class: 'name', y: -10 }), term: s('text', { class: 'name small', y: 16 }), role: s('text', { class: 'small', y: BODY + 40 }),
+        name: s('text', { class: 'name', y: -10 }), term: s('text', { class: 'name small', y: 16 }), role: s('text', { class: 'small', y: BODY + 46 }),
         votes: s('g', { class: 'votes' }), ballots: [], around, x, y,
       };
       text(node.name, name);
