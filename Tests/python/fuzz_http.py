@@ -20,7 +20,7 @@ def main(binaries, examples="15"):
         status = subprocess.call(
             [str(fuzzer), "--config-file", str(HERE / "schemathesis.toml"), "run", f"http://{cluster.http[0]}/openapi.json",
              "--exclude-path", "/v1/events", "--max-examples", examples, "--seed", "1", "--generation-database", "none",
-             "--no-color", "--request-timeout", "10"])
+             "--no-color", "--request-timeout", "10"], cwd=cluster.directory)
         if status == 0 and not checks_http.Member(cluster.http[0]).get("/livez").is_success:
             status = 1
     print("1 passed, 0 failed" if status == 0 else "0 passed, 1 failed", flush=True)

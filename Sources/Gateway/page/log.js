@@ -55,9 +55,14 @@ export class LogView {
     if (stamp === this.drawn) return;
     this.drawn = stamp;
     const columns = Array.from({ length: end ? end - begin + 2 : 0 }, (_, place) => begin + place);
+    const frame = $('#logs').parentElement;
+    const isAtEnd = frame.scrollLeft + frame.clientWidth >= frame.scrollWidth - 4 || !this.columns;
+    this.columns = columns.length;
     const focused = document.activeElement?.dataset?.entry;
     $('#logs thead').replaceChildren(h('tr', {}, h('td', {}), ...columns.map((index) => h('th', { scope: 'col' }, number(index)))));
     $('#logs tbody').replaceChildren(...rows.map((row) => this.row(row, columns, leader)));
+    // Where there is no room for all of them, the newest are what one looks for.
+    if (isAtEnd) frame.scrollLeft = frame.scrollWidth;
     if (focused) $(`#logs [data-entry="${focused}"]`)?.focus();
   }
 
