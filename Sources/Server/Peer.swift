@@ -22,9 +22,9 @@ final class Peer: @unchecked Sendable {
     private(set) var isGreeted = false
     /// HOST:PORT of its HTTP gateway, as it said when it was last greeted.
     private(set) var httpAddress: String?
-    /// Writes on their way to the peer as leader, by number of the call.
     /// Which kinds of entries it has said that it can apply; nil before it was ever greeted.
     private(set) var entryKinds: [Entry.Kind]?
+    /// Writes on their way to the peer as leader, by number of the call.
     private var forwards: [UInt64: (ids: [RequestID], call: CallHandle?)] = [:]
     private var lastForward: UInt64 = 0
     private var isClosed = false
@@ -63,7 +63,9 @@ final class Peer: @unchecked Sendable {
         options.keepaliveWithoutCalls = true
         options.keepaliveInterval = .seconds(2)
         options.keepaliveTimeout = .seconds(2)
-        options.maxMessageBytes = Member.maxPeerMessageBytes
+        // Answers: what transactions have read, 16 MiB each, of all writes that were passed on together. Beyond it their
+        // outcome is unknown.
+        options.maxMessageBytes = 64 << 20
         options.userAgent = "swiftwaterd"
         options.seed = member.identity.member.rawValue
         return options
