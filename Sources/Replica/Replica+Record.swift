@@ -74,6 +74,12 @@ extension Replica {
     /// The term of the entry at `index`; nil when it is not in the log.
     package borrowing func term(at index: Index) -> Term? { raft.term(at: index) }
 
+    /// A snapshot of another member is on its way in.
+    package var isInstalling: Bool { incoming != nil }
+
+    /// Its own configuration gives it a vote.
+    package var isVoter: Bool { raft.configuration[raft.id]?.isVoter == true }
+
     /// Of the whole keyspace, key by key.
     package borrowing func digestOfEverything() -> UInt64 { keyspace.digestOfEverything() }
 

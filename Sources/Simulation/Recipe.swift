@@ -10,6 +10,8 @@ public struct Recipe: Sendable, Equatable {
     /// Nil: as the planted bug's scenario needs, else 120 seconds.
     public var storm: Interval?
     public var bug: PlantableBug?
+    /// The bug's scenario is run, and the bug is not there.
+    public var isUprooted = false
     /// Of the plan's faults only these, by number from 1, ascending. Nil: all. The numbers stay what they are when the
     /// storm is made shorter.
     public var onlyFaults: [Int]?
@@ -37,9 +39,10 @@ public struct Recipe: Sendable, Equatable {
     /// With all its faults.
     private var wholePlan: Plan {
         if let bug {
-            guard let plan = Plan(seed: seed, members: members, groups: groups, storm: storm, sabotageNamed: bug.name) else {
+            guard var plan = Plan(seed: seed, members: members, groups: groups, storm: storm, sabotageNamed: bug.name) else {
                 preconditionFailure("each bug of the list can be planted")
             }
+            if isUprooted { plan.uproot() }
             return plan
         }
         return Plan(seed: seed, members: members, groups: groups ?? .all, storm: storm ?? .seconds(120))

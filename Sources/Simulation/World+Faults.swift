@@ -10,14 +10,8 @@ extension World {
         let fault = plan.faults[number].fault
         guard !isCalm else { return }
         note(0, turningPoint: true, "fault: \(fault)")
-        if let victim = fault.victim {
-            let member = members[victim - 1]
-            coverage.met(fault.kind, role: member.isUp ? member.last.role : nil)
-            guard member.isUp else { return }
-        } else {
-            let leader = members.first { $0.isUp && $0.last.role == .leader }
-            coverage.met(fault.kind, role: leader?.last.role)
-        }
+        for member in fault.met { coverage.met(fault.kind, standing(of: members[member - 1])) }
+        if let victim = fault.victim, !members[victim - 1].isUp { return }
         statistics.faults[Int(fault.kind.rawValue)] += 1
         hash.fold(now, 9 << 8, UInt64(number))
         if let lasting = fault.lasting { queue.add(.faultEnds, at: now + lasting.nanoseconds, number: number) }

@@ -95,7 +95,7 @@ extension Program {
             return finish(Printed(line: SimulateArguments.helpMessage()))
         }
         if arguments.listSabotage {
-            return finish(Printed(lines: PlantableBug.all.map { "\($0.name)\t\($0.pitfall)\t\($0.breaks)" }))
+            return finish(arguments.bugs(try arguments.format(format)))
         }
         let settings = try arguments.settings(format)
         let simulate = Simulate(settings: settings) { line in

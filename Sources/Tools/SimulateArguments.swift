@@ -30,6 +30,7 @@ struct SimulateArguments: ParsableCommand {
             "How long the storm is, in virtual time (default: 120s, or as the planted bug needs).", valueName: "120s"))
     var duration: String?
     @Option(help: ArgumentHelp("Plant a bug in every member: it should be found.", valueName: "NAME")) var sabotage: String?
+    @Flag(help: "With --sabotage: run what would find the bug, without the bug.") var uproot = false
     @Flag(help: "List the bugs that can be planted: NAME, pitfall, what it breaks; with tabs between.") var listSabotage = false
     @Option(help: ArgumentHelp("Of the faults only these, by number, like 3,7-9; or none.", valueName: "I,…")) var onlyFaults: String?
     @Flag(help: "Tell of a failing run as it is, without making it smaller.") var noShrink = false
@@ -46,9 +47,7 @@ struct SimulateArguments: ParsableCommand {
     func settings(_ format: OutputFormat?) throws(UsageError) -> SimulateSettings {
         var settings = SimulateSettings(seeds: try seedRange())
         settings.isRange = seeds != nil
-        var connection = Grammar.Connection(output: format)
-        if let output { _ = try connection.read("--output", output) }
-        settings.format = connection.output ?? .text
+        settings.format = try self.format(format)
         settings.shrinks = !noShrink && onlyFaults == nil
         settings.trace = trace
         settings.history = history
@@ -61,8 +60,30 @@ struct SimulateArguments: ParsableCommand {
             settings.recipe.storm = storm
         }
         settings.recipe.bug = try bug()
+        settings.recipe.isUprooted = uproot
         settings.recipe.onlyFaults = try faultNumbers()
         return settings
+    }
+
+    /// `before`: what was said before the command.
+    func format(_ before: OutputFormat?) throws(UsageError) -> OutputFormat {
+        var connection = Grammar.Connection(output: before)
+        if let output { _ = try connection.read("--output", output) }
+        return connection.output ?? .text
+    }
+
+    /// All that can be planted.
+    func bugs(_ format: OutputFormat) -> Printed {
+        guard format == .json else {
+            return Printed(lines: PlantableBug.all.map { "\($0.name)\t\($0.pitfall)\t\($0.breaks)" })
+        }
+        let bugs = PlantableBug.all.map { bug in
+            JSONText.object([
+                ("name", .string(bug.name)), ("pitfall", .integer(Int64(bug.pitfall))), ("breaks", .string(bug.breaks)),
+                ("source", .string(bug.source)),
+            ])
+        }
+        return Printed(line: JSONText.array(bugs).text)
     }
 
     private func seedRange() throws(UsageError) -> ClosedRange<UInt64> {
@@ -106,7 +127,10 @@ struct SimulateArguments: ParsableCommand {
     }
 
     private func bug() throws(UsageError) -> PlantableBug? {
-        guard let sabotage else { return nil }
+        guard let sabotage else {
+            guard !uproot else { throw UsageError("--uproot needs a bug: --sabotage NAME") }
+            return nil
+        }
         if let bug = PlantableBug.all.first(where: { $0.name == sabotage }) { return bug }
         let near = Nearest.to(sabotage, among: PlantableBug.all.map(\.name)).map { "did you mean: \($0)" }
         throw UsageError(

@@ -12,6 +12,7 @@ extension SimulateReport {
             ("ok", .bool(failure == nil)), ("seeds_run", .integer(Int64(totals.seeds))),
             ("trace", .string(hexadecimal(settings.isRange ? totals.hash : totals.lastHash))),
             ("real_seconds", .number((seconds * 1000).rounded() / 1000)), ("statistics", statistics),
+            ("coverage", coverage),
         ]
         if let failure { members.append(("failure", json(failure))) }
         return .object(members)
@@ -31,6 +32,18 @@ extension SimulateReport {
             ("longest_gap_seconds", .number(Double(statistics.longestGap.nanoseconds) / 1e9)),
             ("faults", .object(Fault.Kind.allCases.map { ($0.jsonName, integer(statistics.count(of: $0))) })),
         ])
+    }
+
+    /// By kind of fault, then by whom it met; without those it never met.
+    private var coverage: JSONText {
+        .object(
+            Fault.Kind.allCases.map { kind in
+                let met = Coverage.Standing.allCases.filter { totals.coverage.count(of: kind, meeting: $0) > 0 }
+                return (
+                    kind.jsonName,
+                    .object(met.map { ($0.jsonName, .integer(Int64(totals.coverage.count(of: kind, meeting: $0)))) })
+                )
+            })
     }
 
     private func json(_ failure: SeedOutcome) -> JSONText {
@@ -63,6 +76,12 @@ extension SimulateReport {
 }
 
 extension Fault.Kind {
-    /// `break_connection`.
-    var jsonName: String { words.reduce(into: "") { $0.append($1 == " " ? "_" : $1) } }
+    fileprivate var jsonName: String { underscored(words) }
 }
+
+extension Coverage.Standing {
+    fileprivate var jsonName: String { underscored(words) }
+}
+
+/// `break_connection`.
+private func underscored(_ words: String) -> String { String(words.map { $0 == " " ? "_" : $0 }) }

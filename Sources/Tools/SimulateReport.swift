@@ -38,7 +38,7 @@ struct SimulateReport: Sendable {
     // MARK: Text
 
     private var lines: [String] {
-        figures + [""] + (story.map(told) ?? []) + [verdict]
+        figures + [""] + (settings.isRange ? coverage + [""] : []) + (story.map(told) ?? []) + [verdict]
     }
 
     /// The last line.
@@ -83,6 +83,17 @@ struct SimulateReport: Sendable {
         return lines
     }
 
+    /// Which fault met whom, in columns; a point stands for never.
+    private var coverage: [String] {
+        let standings = Coverage.Standing.allCases
+        var table = TextTable([("FAULT, AND WHOM IT MET", .left)] + standings.map { ($0.words.uppercased(), .right) })
+        for kind in Fault.Kind.allCases {
+            let counts = standings.map { totals.coverage.count(of: kind, meeting: $0) }
+            table.add([kind.words] + counts.map { $0 == 0 ? "." : BenchReport.grouped(UInt64($0)) })
+        }
+        return table.lines
+    }
+
     private func told(_ story: FailureStory) -> [String] {
         let plan = story.small.plan
         let numbers = story.small.faultNumbers
@@ -112,8 +123,14 @@ struct SimulateReport: Sendable {
 }
 
 extension Fault.Kind {
-    /// `breakConnection` as `break connection`.
-    var words: String {
-        "\(self)".reduce(into: "") { $0 += $1.isUppercase ? " " + $1.lowercased() : String($1) }
-    }
+    var words: String { spaced("\(self)") }
+}
+
+extension Coverage.Standing {
+    var words: String { spaced("\(self)") }
+}
+
+/// `breakConnection` as `break connection`.
+private func spaced(_ name: String) -> String {
+    name.reduce(into: "") { $0 += $1.isUppercase ? " " + $1.lowercased() : String($1) }
 }

@@ -32,7 +32,7 @@ extension Recipe {
     /// What makes this run from a shell.
     var commandLine: String {
         var words = ["swiftwater", "simulate", "--seed", "\(seed)"]
-        if let bug { words += ["--sabotage", bug.name] }
+        if let bug { words += ["--sabotage", bug.name] + (isUprooted ? ["--uproot"] : []) }
         if let members { words += ["--members", "\(members)"] }
         if let groups {
             let names = FaultGroups.named.filter { groups.contains($0.group) }.map(\.name)

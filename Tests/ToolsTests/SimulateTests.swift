@@ -14,6 +14,8 @@ struct SimulateTests {
         return try arguments.settings(nil)
     }
 
+    private func recipe(of words: String) throws -> Recipe { try settings(words).recipe(of: 1) }
+
     private func run(_ words: String) throws -> (lines: [String], code: ExitCode) {
         let printed = try Simulate(settings: try settings(words), progress: { _ in }).run()
         let text = String(decoding: printed.output, as: UTF8.self)
@@ -32,6 +34,9 @@ struct SimulateTests {
         #expect(try self.settings("").recipe(of: 1).commandLine == "swiftwater simulate --seed 1")
         #expect(try self.settings("--faults none --only-faults none").recipe(of: 1).plan.faults.isEmpty)
         #expect(try self.settings("--seeds 5..5").isRange)
+        let uprooted = try self.settings("--sabotage no-noop --uproot").recipe(of: 1)
+        #expect(uprooted.commandLine == "swiftwater simulate --seed 1 --sabotage no-noop --uproot")
+        #expect(try uprooted.plan.faults == self.recipe(of: "--sabotage no-noop").plan.faults)
     }
 
     @Test("Wrong usage", arguments: [
@@ -41,6 +46,7 @@ struct SimulateTests {
         ("--faults fire", "--faults takes some of network, process, disk, or none, not 'fire'"),
         ("--duration soon", "--duration takes a length of time like 120s or 2m, not 'soon'"),
         ("--sabotage vote-twcie", "there is no bug 'vote-twcie' to plant"),
+        ("--uproot", "--uproot needs a bug: --sabotage NAME"),
         ("--only-faults 0", "--only-faults takes numbers from 1, like 3,7-9, or none; not '0'"),
         ("--output xml", "--output is text or json, not 'xml'"),
         ("--duration 10ms --trace /nowhere/at/all", "cannot write /nowhere/at/all: No such file or directory"),
