@@ -6,44 +6,56 @@ import Synchronization
 extension Client {
     /// Makes a call until it is answered, judged, or out of time.
     ///
-    /// `isSafe`: it changes nothing, so that it may be sent again whatever became of it.
+    /// `isSafe`: it changes nothing, so that it may be sent again whatever became of it. So may a write in a session. `since`:
+    /// when the caller began, if it did something before.
     func call(
-        _ path: MethodPath, _ message: Bytes, isSafe: Bool, timeout: Interval? = nil
+        _ path: MethodPath, _ message: Bytes, isSafe: Bool, in session: WriteSession? = nil, since first: Instant? = nil,
+        timeout: Interval? = nil
     ) async throws(ClientError) -> Bytes {
         let began = loop.now
         let deadline = began + (timeout ?? options.timeout)
         var attempts: [ClientError.Attempt] = []
         var place = preferred
         var rounds = 0
+        /// How an attempt ended that may have been applied.
+        var doubt: Status?
         func error(_ kind: ClientError.Kind) -> ClientError {
-            ClientError(kind, isWrite: !isSafe, attempts: attempts, elapsed: loop.now - began)
+            ClientError(kind, isWrite: !isSafe, attempts: attempts, elapsed: loop.now - (first ?? began))
         }
         while true {
             for _ in 0..<endpoints.count {
                 let left = deadline - loop.now
-                guard left > .zero else { throw error(.noAnswer) }
+                guard left > .zero else { throw error(doubt.map { .outcomeUnknown($0) } ?? .noAnswer) }
                 let endpoint = endpoints[place % endpoints.count]
-                let patience = isSafe ? min(left, options.readAttempt) : left
+                let patience =
+                    isSafe ? min(left, options.readAttempt) : session == nil ? left : min(left, options.writeAttempt)
                 let result = await attempt(endpoint, path, message, timeout: patience)
-                switch Verdict(result.status, neverSent: result.neverSent, trailers: result.trailers, isSafe: isSafe) {
+                let verdict = Verdict(
+                    result.status, neverSent: result.neverSent, trailers: result.trailers,
+                    isSafe: isSafe || session != nil, inDoubt: doubt != nil)
+                switch verdict {
                 case .answered:
                     preferred = place % endpoints.count
                     return result.message
                 case .rejected:
                     throw error(.rejected(result.status))
+                case .sessionOver:
+                    if let session { forget(session) }
+                    throw error(doubt == nil ? .sessionExpired(result.status) : .outcomeUnknown(result.status))
                 case .outcomeUnknown:
                     if Task.isCancelled { throw error(.cancelled(isCertain: false)) }
                     attempts.note(endpoint, ClientError.text(result.status))
                     throw error(.outcomeUnknown(result.status))
                 case .tryAgain:
-                    if Task.isCancelled { throw error(.cancelled(isCertain: true)) }
+                    if session != nil, !Verdict.isCertain(result) { doubt = result.status }
+                    if Task.isCancelled { throw error(.cancelled(isCertain: doubt == nil)) }
                     attempts.note(endpoint, ClientError.text(result.status))
                     place += 1
                 }
             }
             rounds += 1
             await pause(min(backoff(after: rounds), deadline - loop.now))
-            if Task.isCancelled { throw error(.cancelled(isCertain: true)) }
+            if Task.isCancelled { throw error(.cancelled(isCertain: doubt == nil)) }
         }
     }
 

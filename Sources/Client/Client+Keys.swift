@@ -91,9 +91,13 @@ extension Client {
             let keys = try await keys(prefix: prefix, startAfter: startAfter, limit: limit, consistency: consistency)
             return (.keys(keys), 0)
         }
-        let request = codec.encodeRequest(operation, consistency: consistency)
-        let answer = try await call(
-            MethodPath(Wire.Path.path(of: operation)), request, isSafe: operation.isReadOnly)
+        let path = MethodPath(Wire.Path.path(of: operation))
+        let answer: Bytes
+        if operation.isReadOnly {
+            answer = try await call(path, codec.encodeRequest(operation, consistency: consistency), isSafe: true)
+        } else {
+            answer = try await write(path) { codec.encodeRequest(operation, requestID: $0) }
+        }
         let outcome = try read(isWrite: !operation.isReadOnly) { () throws(Wire.DecodeFailure) in
             try answer.withSpan { (span) throws(Wire.DecodeFailure) in try codec.decodeResponse(to: operation, span) }
         }
@@ -104,8 +108,13 @@ extension Client {
     /// All of them, as one entry of the log, or none.
     public func transact(_ operations: [Operation]) async throws(ClientError) -> TransactionAnswer {
         let isSafe = operations.allSatisfy(\.isReadOnly)
-        let answer = try await call(
-            MethodPath(Wire.Path.kvTransact), codec.encodeTransact(operations), isSafe: isSafe)
+        let path = MethodPath(Wire.Path.kvTransact)
+        let answer: Bytes
+        if isSafe {
+            answer = try await call(path, codec.encodeTransact(operations), isSafe: true)
+        } else {
+            answer = try await write(path) { codec.encodeTransact(operations, requestID: $0) }
+        }
         let outcome = try read(isWrite: !isSafe) { () throws(Wire.DecodeFailure) in
             try answer.withSpan { (span) throws(Wire.DecodeFailure) in try codec.decodeTransactResponse(span) }
         }

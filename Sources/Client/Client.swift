@@ -24,6 +24,13 @@ public actor Client {
     private var jitter = SplitMix64(seed: UInt64.random(in: .min ... .max))
     private var isClosed = false
 
+    /// The session in which writes travel; nil until the first one.
+    var writeSession: WriteSession?
+    var isOpeningSession = false
+    var sessionWaiters: [UnsafeContinuation<Void, Never>] = []
+    /// The cluster is of a version that knows no sessions.
+    var sessionsAreUnknown = false
+
     /// The most members that are remembered.
     static let maxEndpoints = 100
 

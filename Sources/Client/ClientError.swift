@@ -10,6 +10,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         case noAnswer
         /// The request was sent and its answer never came: it may or may not be applied, now or a little later.
         case outcomeUnknown(Status)
+        /// The session of the write was over before it came, so that it was not applied.
+        case sessionExpired(Status)
         /// The caller gave up. `isCertain`: nothing was applied.
         case cancelled(isCertain: Bool)
         /// What came back could not be read: a member of another version? A write has been applied.
@@ -67,6 +69,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
             return isWrite ? "no answer within \(span); nothing was changed" : "no answer within \(span)"
         case .outcomeUnknown(let status):
             return "the outcome is unknown: it may or may not have been done (\(Self.text(status)))"
+        case .sessionExpired(let status): return Self.text(status)
         case .cancelled(true): return isWrite ? "cancelled; nothing was changed" : "cancelled"
         case .cancelled(false): return "cancelled: it may or may not have been done"
         case .badAnswer(let why): return "the answer could not be read: \(why)"
@@ -81,7 +84,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         guard !attempts.isEmpty else { return brief }
         switch kind {
-        case .rejected, .badAnswer, .noSuchMember, .sameName: return brief
+        case .rejected, .sessionExpired, .badAnswer, .noSuchMember, .sameName: return brief
         case .noAnswer where attempts.count == 1 && attempts[0].count == 1:
             return "\(attempts[0].endpoint): \(attempts[0].reason)" + (isWrite ? "; nothing was changed" : "")
         default: break

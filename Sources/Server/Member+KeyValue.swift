@@ -106,8 +106,10 @@ extension Member {
             switch outcome.result {
             case .single(let result): call.reply(codec.encode(result, revision: outcome.revision))
             case .transaction(let results): call.reply(codec.encodeTransact(results, revision: outcome.revision))
-            case .failed(let failure):
-                call.fail(Failure(failure, inTransaction: call.method == .transact))
+            case .failed(let failed):
+                let failure = Failure(failed, inTransaction: call.method == .transact)
+                guard case .sessionExpired = failed.reason else { return call.fail(failure) }
+                call.fail(Status(failure), trailers: .sessionExpired)
             case .none, .session: preconditionFailure("a write that somebody waits for is applied with its result")
             }
         case .failed(let failure):

@@ -18,6 +18,13 @@ extension Metadata {
     }()
 
     static let notAppliedName = "swiftwater-not-applied"
+
+    /// Says that the session is over that a request came in: it was not applied now, an earlier attempt may have been.
+    static let sessionExpired: Metadata = {
+        var metadata = Metadata()
+        metadata.add("swiftwater-session-expired", "1")
+        return metadata
+    }()
 }
 
 extension ServerCall {

@@ -83,7 +83,7 @@ public struct Runner: Sendable {
     func printed(_ error: ClientError) -> Printed {
         let code: ExitCode
         switch error.kind {
-        case .rejected, .badAnswer, .noSuchMember, .sameName: code = .clusterError
+        case .rejected, .sessionExpired, .badAnswer, .noSuchMember, .sameName: code = .clusterError
         case .noAnswer, .outcomeUnknown, .cancelled: code = .noAnswer
         }
         guard style == .json else { return Printed(errors: "\(error)\n", code: code) }

@@ -16,10 +16,12 @@ public final class FakeStore: @unchecked Sendable {
 
     public init() {}
 
-    func apply(_ command: Bytes) -> Outcome {
+    /// A command, in a session or not; or what opens one.
+    func apply(_ command: Bytes, _ id: Wire.RequestID? = nil, kind: Entry.Kind = .command) -> Outcome {
         lock.withLock {
             let entry = Entry(
-                term: 1, index: Index(UInt64(log.count + 1)), kind: .command, timeMs: 0, data: command)
+                term: 1, index: Index(UInt64(log.count + 1)), kind: kind, timeMs: 0,
+                sessionID: id?.sessionID ?? 0, sequence: id?.sequence ?? 0, version: 1, data: command)
             log.append(entry)
             do {
                 return try keyspace.apply(entry, wantsResult: true)
@@ -29,10 +31,17 @@ public final class FakeStore: @unchecked Sendable {
         }
     }
 
+    /// Ends a session, as time does.
+    public func end(session: UInt64) {
+        _ = apply(Bytes(), Wire.RequestID(sessionID: session, sequence: 0), kind: .closeSession)
+    }
+
     func read(_ command: Command) -> Outcome { lock.withLock { keyspace.read(command) } }
 
     public var entries: [Entry] { lock.withLock { log } }
 }
+
+private struct SessionExpired: Error {}
 
 /// A member that is a real gRPC server, and does what a test tells it: for clients to be tried on.
 public final class FakeMember: @unchecked Sendable {
@@ -120,6 +129,10 @@ public final class FakeMember: @unchecked Sendable {
                 case .garbage: call.reply([0xff, 0xff, 0xff])
                 case let other: self.fail(call, other)
                 }
+            } catch is SessionExpired {
+                var trailers = Metadata()
+                trailers.add("swiftwater-session-expired", "1")
+                call.fail(Status(.failedPrecondition, "session expired"), trailers: trailers)
             } catch let status as Status {
                 call.fail(status)
             } catch {
@@ -150,16 +163,30 @@ public final class FakeMember: @unchecked Sendable {
     }
 
     private func write(_ path: String, _ message: RawSpan) throws -> Bytes {
-        let command: Bytes
         switch path {
-        case Wire.Path.kvSet: command = try codec.decodeSet(message).command
-        case Wire.Path.kvDelete: command = try codec.decodeDelete(message).command
-        case Wire.Path.kvAppend: command = try codec.decodeAppend(message).command
+        case Wire.Path.kvSet, Wire.Path.kvDelete, Wire.Path.kvAppend:
+            let request =
+                path == Wire.Path.kvSet ? try codec.decodeSet(message)
+                : path == Wire.Path.kvDelete ? try codec.decodeDelete(message) : try codec.decodeAppend(message)
+            return try encode(store.apply(request.command, request.requestID))
         default:
             let request = try codec.decodeTransact(message)
-            command = request.command.encode()
+            return try encode(store.apply(request.command.encode(), request.requestID))
         }
-        return try encode(store.apply(command))
+    }
+
+    /// Lets clients open sessions; a member that was not told to knows none.
+    public func openSessions() async {
+        await withCheckedContinuation { continuation in
+            thread.loop.perform { [self] in
+                unary(Wire.Path.clusterOpenSession) { _, _ in
+                    guard case .session(let id) = self.store.apply(SessionLimits().encode(), kind: .openSession).result
+                    else { throw Status(.internal, "no session") }
+                    return self.codec.encodeOpenSessionResponse(sessionID: id)
+                }
+                continuation.resume()
+            }
+        }
     }
 
     private func encode(_ outcome: Outcome) throws -> Bytes {
@@ -168,6 +195,7 @@ public final class FakeMember: @unchecked Sendable {
         case .single(let result): return codec.encode(result, revision: outcome.revision)
         case .transaction(let results): return codec.encodeTransact(results, revision: outcome.revision)
         case .failed(let failure):
+            if case .sessionExpired = failure.reason { throw SessionExpired() }
             throw Status(.failedPrecondition, failure.refusal(inTransaction: false).message)
         }
     }
