@@ -15,6 +15,7 @@ import pathlib
 import random
 import resource
 import shutil
+import signal
 import sys
 import time
 
@@ -47,6 +48,8 @@ def main():
     chosen = arguments()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Whoever ends the storm ends its members too, and gives the small disk back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     stubs = generate_stubs()
     from storm_faults import FailingSync, FullDisk, SlowDisk
     from storm_members import StormCluster, Timeline
