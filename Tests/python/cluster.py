@@ -23,13 +23,14 @@ def generate_stubs():
     return directory
 
 
-def free_ports(count):
-    """Ports below the ephemeral range, so that no outgoing connection takes one between our look and the bind."""
+def free_ports(count, skip=0):
+    """Ports below the ephemeral range, so that no outgoing connection takes one between our look and the bind. The first
+    `skip` are left to others."""
     low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     ports = []
     if count == 0:
         return ports
-    for port in range(max(10000, low - 4000), low):
+    for port in range(max(10000, low - 4000) + skip, low):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
