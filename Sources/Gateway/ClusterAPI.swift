@@ -39,7 +39,7 @@ enum ClusterAPI {
     private struct Page: Encodable { var entries: [JSONLogEntry] }
 
     static func openSession(_ body: Data, _ member: Member, _ limits: GatewayLimits) async throws -> Reply {
-        _ = try decode(Nothing.self, from: body)
+        _ = try decode(JSONNothing.self, from: body)
         switch await member.openSession(within: limits.patience) {
         case .outcome(let outcome):
             guard case .session(let id) = outcome.result else {
@@ -55,6 +55,7 @@ enum ClusterAPI {
     static func transfer(_ body: Data, _ member: Member, _ limits: GatewayLimits) async throws -> Reply {
         let request = try decode(JSONChange.self, from: body).request
         let status = await member.report().status
+        guard !request.isLearner else { throw BadRequest("there is no field 'learner' here") }
         guard status.role == .leader else { return await change("NOT_LEADER", member) }
         let target = try await member.transferTarget(request)
         guard target != status.memberID else { return await change("OK", member) }
@@ -67,31 +68,32 @@ enum ClusterAPI {
         }
     }
 
-    /// Not yet in this server, over gRPC neither.
-    static func changeMembers(_ body: Data, namesAddress: Bool) throws -> Reply {
+    /// The leader answers OK when the change is committed, TIMEOUT when it goes on.
+    static func addServer(_ body: Data, _ member: Member, _ limits: GatewayLimits) async throws -> Reply {
         let request = try decode(JSONChange.self, from: body).request
         guard !request.name.isEmpty else { throw BadRequest("the body lacks 'name'") }
-        guard !namesAddress || HostPort(request.address) != nil else {
-            throw BadRequest("'address' must be HOST:PORT")
-        }
-        return .json(
-            501,
-            [
-                "code": JSONText.text("UNIMPLEMENTED"), "not_applied": .flag(true),
-                "message": .text("this version of the server cannot do that yet"),
-            ])
+        guard HostPort(request.address) != nil else { throw BadRequest("'address' must be HOST:PORT") }
+        return try await changeMembers(Wire.Path.clusterAddServer, request, member, limits)
     }
 
-    private enum JSONText: Encodable {
-        case text(String)
-        case flag(Bool)
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            switch self {
-            case .text(let text): try container.encode(text)
-            case .flag(let flag): try container.encode(flag)
-            }
-        }
+    static func removeServer(_ body: Data, _ member: Member, _ limits: GatewayLimits) async throws -> Reply {
+        let request = try decode(JSONChange.self, from: body).request
+        guard !request.name.isEmpty else { throw BadRequest("the body lacks 'name'") }
+        guard !request.isLearner else { throw BadRequest("there is no field 'learner' here") }
+        return try await changeMembers(Wire.Path.clusterRemoveServer, request, member, limits)
+    }
+
+    private static func changeMembers(
+        _ path: String, _ request: Wire.ChangeRequest, _ member: Member, _ limits: GatewayLimits
+    ) async throws -> Reply {
+        let answer = try await OwnService.call(path, Wire.Codec().encode(request), member, limits)
+        let codec = Wire.Codec()
+        let changed = try OwnService.read(answer, codec.decodeChangeResponse)
+        return .json(
+            200,
+            Changed(
+                status: changed.status.name, leader_hint: changed.leaderHint, message: changed.message,
+                members: changed.configuration?.configuration.members.map { JSONMember($0) } ?? []))
     }
 
     private static func change(_ status: String, _ member: Member) async -> Reply {
@@ -103,19 +105,34 @@ enum ClusterAPI {
     private struct Changed: Encodable {
         var status: String
         var leader_hint: String
+        /// For people; empty when all is well.
+        var message = ""
         var members: [JSONMember]
-    }
-
-    private struct Nothing: Decodable {
-        init(from decoder: any Decoder) throws { _ = try Fields(decoder) }
     }
 
     private struct JSONChange: Decodable {
         var request: Wire.ChangeRequest
         init(from decoder: any Decoder) throws {
-            let fields = try Fields(decoder, "name", "address")
+            let fields = try Fields(decoder, "name", "address", "learner")
             request = Wire.ChangeRequest(
-                name: try fields.find("name") ?? "", address: try fields.find("address") ?? "")
+                name: try fields.find("name") ?? "", address: try fields.find("address") ?? "",
+                isLearner: try fields.find("learner") ?? false)
+        }
+    }
+}
+
+/// An object without members.
+struct JSONNothing: Decodable {
+    init(from decoder: any Decoder) throws { _ = try Fields(decoder) }
+}
+
+extension Wire.ChangeStatus {
+    fileprivate var name: String {
+        switch self {
+        case .ok: "OK"
+        case .notLeader: "NOT_LEADER"
+        case .timeout: "TIMEOUT"
+        case .unspecified: "UNSPECIFIED"
         }
     }
 }

@@ -101,7 +101,7 @@ struct JSONNotice: Encodable {
 }
 
 extension Wire.MessageKind {
-    fileprivate var name: String {
+    var name: String {
         switch self {
         case .hello: "Hello"
         case .heartbeat: "Heartbeat"

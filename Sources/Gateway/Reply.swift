@@ -43,6 +43,12 @@ struct Reply: Sendable {
         refusal(Failure(.invalidArgument, message, notApplied: true))
     }
 
+    static let unimplemented = json(
+        501,
+        ErrorBody(
+            code: "UNIMPLEMENTED", message: "this member does not have that: faults need --enable-faults",
+            notApplied: true))
+
     /// A 503 says when to try again.
     var retriable: Reply {
         guard status == 503 || status == 429 else { return self }

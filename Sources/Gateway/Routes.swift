@@ -25,6 +25,7 @@ struct Routes: Sendable {
         self.traffic = traffic
         addKeyValue()
         addCluster()
+        addFaults()
         addOperation()
     }
 
@@ -87,11 +88,26 @@ struct Routes: Sendable {
             "POST": { [limits] asked, member in try await ClusterAPI.transfer(asked.body, member, limits) }
         ]
         table["/v1/cluster/add-server"] = [
-            "POST": { asked, _ in try ClusterAPI.changeMembers(asked.body, namesAddress: true) }
+            "POST": { [limits] asked, member in try await ClusterAPI.addServer(asked.body, member, limits) }
         ]
         table["/v1/cluster/remove-server"] = [
-            "POST": { asked, _ in try ClusterAPI.changeMembers(asked.body, namesAddress: false) }
+            "POST": { [limits] asked, member in try await ClusterAPI.removeServer(asked.body, member, limits) }
         ]
+    }
+
+    private mutating func addFaults() {
+        table["/v1/fault/list"] = [
+            "GET": { [limits] _, member in try await FaultAPI.list(member, limits) }
+        ]
+        let orders: [(String, @Sendable (Data, Member, GatewayLimits) async throws -> Reply)] = [
+            ("set-links", FaultAPI.setLinks), ("drop-next", FaultAPI.dropNext), ("heal", FaultAPI.heal),
+            ("expire-election-timer", FaultAPI.expireElectionTimer),
+        ]
+        for (name, order) in orders {
+            table["/v1/fault/\(name)"] = [
+                "POST": { [limits] asked, member in try await order(asked.body, member, limits) }
+            ]
+        }
     }
 
     /// Answered even before the member has met the others.

@@ -1,6 +1,7 @@
 public import Base
 public import Consensus
 import EventLoop
+import GRPC
 public import Replica
 public import Wire
 
@@ -104,5 +105,51 @@ public struct MemberReport: Sendable {
         public var reads: UInt64 = 0
         public var writes: UInt64 = 0
         public var leaderChanges: UInt64 = 0
+    }
+}
+
+/// What a call of this member's own services came to.
+public enum OwnAnswer: Sendable {
+    case message(Bytes)
+    /// This member does not have the service.
+    case unimplemented(String)
+    case failed(Failure)
+}
+
+extension Member {
+    /// Calls a service of this member as any client would, over gRPC: for what is rare, and has no other entrance.
+    public func callItself(_ path: String, _ message: Bytes, within patience: Interval) async -> OwnAnswer {
+        guard !isStopping, let own = ownAddress else { return .failed(.stopping) }
+        return await withCheckedContinuation { continuation in
+            OneCall.make(on: loop, to: own, MethodPath(path), message, timeout: patience) { result in
+                continuation.resume(returning: OwnAnswer(result))
+            }
+        }
+    }
+
+    /// Where this process finds itself.
+    private var ownAddress: HostPort? {
+        guard options.listen.port != 0 else { return HostPort(address) }
+        switch options.listen.host {
+        case "0.0.0.0": return HostPort(host: "127.0.0.1", port: options.listen.port)
+        case "::": return HostPort(host: "::1", port: options.listen.port)
+        default: return options.listen
+        }
+    }
+}
+
+extension OwnAnswer {
+    fileprivate init(_ result: UnaryResult) {
+        if result.status.isOK {
+            self = .message(result.message)
+        } else if result.status.code == .unimplemented {
+            self = .unimplemented(result.status.message)
+        } else {
+            let notApplied = result.neverSent || result.trailers[Metadata.notAppliedName] == "1"
+            self = .failed(
+                Failure(
+                    Failure.Code(rawValue: result.status.code.rawValue) ?? .unknown, result.status.message,
+                    notApplied: notApplied))
+        }
     }
 }

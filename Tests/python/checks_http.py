@@ -219,6 +219,17 @@ def check_the_wrong_kind_is_409(member):
     refused(member.v1("kv/append", {"key": key, "suffix": "b"}), 409, "FAILED_PRECONDITION")
 
 
+def check_faults_need_the_switch(member):
+    for name, body in [("set-links", {"links": [{"peer": "n1", "drop_to": True}]}), ("drop-next", {"message": "Heartbeat"}), ("heal", {}),
+                       ("expire-election-timer", {})]:
+        refused(member.v1(f"fault/{name}", body), 501, "UNIMPLEMENTED")
+    refused(member.get("/v1/fault/list"), 501, "UNIMPLEMENTED")
+    for name, bodies in {"set-links": [{}, {"links": []}, {"links": [{}]}, {"links": [{"peer": "n1", "delay_ms": 60_001}]}, {"links": [{"peer": "n1", "x": 1}]}],
+                         "drop-next": [{}, {"message": "Smoke"}, {"message": "Hello", "count": 0}], "heal": [{"peers": "n1"}, {"x": 1}]}.items():
+        for body in bodies:
+            refused(member.v1(f"fault/{name}", body), 400, "INVALID_ARGUMENT")
+
+
 def check_status(member):
     status = member.get("/v1/cluster/status").json()
     equal(len(status["members"]), 3)

@@ -14,8 +14,9 @@ class HTTPCluster(Cluster):
     """Members with a gateway each."""
 
     def __init__(self, binaries, members=3):
-        ports = free_ports(2 * members)
-        self.http = [f"127.0.0.1:{port}" for port in ports[members:]]
+        ports = free_ports(2 * members + 2)
+        self.http = [f"127.0.0.1:{port}" for port in ports[members:2 * members]]
+        self.spare = [f"127.0.0.1:{port}" for port in ports[2 * members:]]
         super().__init__(binaries, members, endpoints=[f"127.0.0.1:{port}" for port in ports[:members]])
 
     def arguments(self, i):

@@ -3,6 +3,7 @@
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import time
 
@@ -18,14 +19,35 @@ NETWORK = re.compile(r"Failed to load resource: (net::ERR|the server responded w
 NASTY = ["\"quoted\" 'twice'", "<img src=x onerror=alert(1)>", "</script><b>", "a\\b", "\u2028\u202e", "🦦", "{{x}}", "__proto__"]
 
 
+class FaultyCluster(HTTPCluster):
+    """Members that may be disturbed on purpose."""
+
+    def arguments(self, i):
+        return super().arguments(i) + ["--enable-faults"]
+
+    def join(self, through):
+        """A fourth member, which asks to be added."""
+        arguments = [self.arguments(0)[0], "--name", "n4", "--data-dir", str(self.directory / "n4"), "--listen", self.spare[0],
+                     "--join", self.endpoints[through], "--http", self.spare[1]]
+        with open(self.directory / "n4.log", "ab") as log:
+            return subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
 class Page:
     def __init__(self, browser, member, scheme="light", width=1280, height=900):
         self.page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         self.errors = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: message.type == "error" and not NETWORK.search(message.text) and self.errors.append(message.text))
-        self.page.on("dialog", lambda dialog: self.errors.append(f"a dialog: {dialog.message}"))
+        self.wanted_dialogs = 0
+        self.page.on("dialog", self.dialog)
         self.page.goto(f"http://{member.address}/")
+
+    def dialog(self, dialog):
+        if self.wanted_dialogs == 0:
+            self.errors.append(f"a dialog: {dialog.message}")
+        self.wanted_dialogs -= 1
+        dialog.accept()
 
     def view(self, name):
         self.page.click(f"nav a[href='#{name}']")
@@ -164,6 +186,58 @@ def check_time_goes_back_and_forth(page, cluster, members):
     equal(page.text("#shown"), "Showing now")
 
 
+def check_a_partition_made_on_the_page_shows_in_the_members_status(page, cluster, members):
+    page.view("lab")
+    page.until(lambda: "Faults are allowed here" in page.text("#lab-note"), "the switch is on")
+    old = leader_of(members)
+    page.page.check(f"[name=side-n{old + 1}][value=B]")
+    page.page.click("#partition")
+    page.until(lambda: page.page.locator("#cuts li", has_text="do not hear each other").count() == 2, "the cuts are listed")
+    page.until(lambda: not members[old].get("/admin/status").json()["has_quorum"], "the old leader has stepped down")
+    rest = [member for i, member in enumerate(members) if i != old]
+    leader_of(rest)
+    equal(members[old].v1("kv/set", {"key": "x", "value": {"data": "x"}}).status_code, 503)
+    page.view("cluster")
+    page.until(lambda: page.page.locator("#ring .cutlink").count() == 2, "the ring shows them")
+    page.until(lambda: list(page.roles().values()).count("★ leader") == 1 and page.roles()[f"n{old + 1}"] != "★ leader", "and who leads now")
+    page.page.screenshot(path=str(page.directory / "partition.png"))
+    page.view("lab")
+    page.page.click("#heal")
+    page.until(lambda: "All links are whole" in page.text("#cuts"), "healed")
+    page.until(lambda: members[old].get("/admin/status").json()["has_quorum"], "and whole again")
+
+
+def check_a_split_vote_is_forced_and_overcome(page, cluster, members):
+    page.view("lab")
+    term = members[0].get("/v1/cluster/status").json()["term"]
+    page.page.locator("summary", has_text="Force a split vote").click()
+    page.page.get_by_role("button", name="Split the vote").click()
+    page.until(lambda: max(member.get("/v1/cluster/status").json()["term"] for member in members) > term, "a new term")
+    page.page.click("#heal")
+    page.until(lambda: all(member.get("/readyz").status_code == 200 for member in members), "a leader for all")
+
+
+def check_a_member_joins_and_is_removed(page, cluster, members):
+    page.view("members")
+    page.until(lambda: page.page.locator("#configuration tbody tr").count() == 3, "three members")
+    process = cluster.join(leader_of(members))
+    try:
+        page.until(lambda: page.page.locator("#configuration tbody tr").count() == 4, "the fourth is there", 20)
+        row = page.page.locator("#configuration tbody tr", has_text="n4")
+        page.until(lambda: "yes" in row.locator("td").nth(2).inner_text(), "and votes", 20)
+        page.wanted_dialogs = 1
+        row.get_by_role("button").click()
+        page.until(lambda: page.page.locator("#configuration tbody tr").count() == 3, "and is gone", 20)
+        page.until(lambda: "Done" in page.text("#members-note"), "the page says so")
+    finally:
+        process.terminate()
+        process.wait(6)
+    page.page.fill("#add-member [name=name]", "n9")
+    page.page.fill("#add-member [name=address]", "127.0.0.1:1")
+    page.page.click("#add-member button")
+    page.until(lambda: "no member answers at 127.0.0.1:1" in page.text("#members-note"), "nobody is there to be added")
+
+
 def check_it_works_with_the_keyboard_alone(page, cluster, members):
     page.page.keyboard.press("Tab")
     for view in ["log", "keys", "console", "cluster"]:
@@ -208,7 +282,7 @@ def screenshots(browser, cluster, members, directory):
         page = Page(browser, members[0], scheme, width, height)
         page.until(lambda: len(page.roles()) == 3, "the members are there")
         page.page.wait_for_timeout(2_500)
-        for view in ["cluster", "log", "keys", "console"]:
+        for view in ["cluster", "log", "keys", "console", "lab", "members"]:
             page.view(view)
             if view == "console":
                 page.command("get", "t")
@@ -226,11 +300,12 @@ def main(binaries, directory=None):
     directory.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or sys.exit("there is no chromium here: scripts/setup installs it")
     runner = Runner()
-    with HTTPCluster(binaries) as cluster, sync_playwright() as playwright:
+    with FaultyCluster(binaries) as cluster, sync_playwright() as playwright:
         members = [checks_http.Member(address) for address in cluster.http]
         runner.check("the cluster gets a leader", checks_http.wait_until_ready, members)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = Page(browser, members[0])
+        page.directory = directory
         for name, check in [(name, value) for name, value in globals().items() if name.startswith("check_")]:
             if not runner.check(name.removeprefix("check_").replace("_", " "), check, page, cluster, members):
                 page.page.screenshot(path=str(directory / f"failed-{name}.png"))

@@ -28,6 +28,8 @@ export class Ring {
     this.history = history;
     this.names = [];
     this.flights = [];
+    this.cuts = []; // pairs of names, from the laboratory
+    this.drawnCuts = '';
   }
 
   draw(time) {
@@ -35,12 +37,24 @@ export class Ring {
     if (names.join() !== this.names.join()) this.build(names);
     for (const [number, name] of names.entries()) this.drawMember(name, number, time);
     this.drawFlights(time);
+    this.drawCuts();
+  }
+
+  drawCuts() {
+    const stamp = JSON.stringify(this.cuts) + this.names;
+    if (!this.scars || stamp === this.drawnCuts) return;
+    this.drawnCuts = stamp;
+    this.scars.replaceChildren(...this.cuts.filter((pair) => pair.every((name) => this.nodes.has(name))).map(([a, b]) => {
+      const from = this.nodes.get(a), to = this.nodes.get(b);
+      return s('line', { class: 'cutlink', x1: from.x, y1: from.y, x2: to.x, y2: to.y }, s('title', {}, `The link between ${a} and ${b} is cut`));
+    }));
   }
 
   build(names) {
     this.names = names;
     this.nodes = new Map();
     this.sky = s('g');
+    this.scars = s('g');
     const group = s('g');
     for (const [number, name] of names.entries()) {
       const [x, y] = place(number, names.length);
@@ -62,7 +76,7 @@ export class Ring {
       group.append(node.group);
       this.nodes.set(name, node);
     }
-    this.svg.replaceChildren(s('circle', { class: 'orbit', cx: CENTRE, cy: CENTRE, r: names.length > 1 ? RADIUS : 0 }), this.sky, group);
+    this.svg.replaceChildren(s('circle', { class: 'orbit', cx: CENTRE, cy: CENTRE, r: names.length > 1 ? RADIUS : 0 }), this.scars, this.sky, group);
   }
 
   drawMember(name, number, time) {

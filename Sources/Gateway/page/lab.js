@@ -1,0 +1,151 @@
+// Faults on purpose, on members that were started for it: partitions, cut links, dropped messages, timers that run out.
+
+import { $, attribute, h, text } from './dom.js';
+
+const MESSAGES = [
+  'Heartbeat', 'AppendEntries', 'AppendEntriesResponse', 'PreVote', 'PreVoteResponse', 'RequestVote', 'RequestVoteResponse', 'TimeoutNow',
+  'ReadIndex', 'ReadIndexResponse', 'Propose', 'ProposeResponse', 'InstallSnapshot', 'InstallSnapshotResponse', 'Hello',
+];
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+export class LabView {
+  constructor(history, feed, api, cluster) {
+    Object.assign(this, { history, feed, api, cluster });
+    this.sides = new Map();
+    this.names = '';
+    this.isAsking = false;
+    $('#one [name=message]').append(...MESSAGES.map((name) => h('option', { value: name }, name)));
+    $('#partition').addEventListener('click', () => this.run(() => this.partition([...this.sides].filter(([, side]) => side === 'B').map(([name]) => name))));
+    $('#heal').addEventListener('click', () => this.run(() => this.heal()));
+    $('#one').addEventListener('submit', (event) => {
+      event.preventDefault();
+      const { member, message } = event.target.elements;
+      this.run(() => (event.submitter.value === 'timer' ? this.order(member.value, 'expire-election-timer', {}) : this.order(member.value, 'drop-next', { message: message.value })));
+    });
+    this.buildExperiments();
+    setInterval(() => this.look(), 700);
+  }
+
+  opened() { this.look(true); }
+
+  order(member, name, body) { return this.api.ask(`/v1/fault/${name}`, body, member); }
+
+  async run(work) {
+    this.failed = null;
+    try {
+      await work();
+    } catch (error) {
+      this.failed = error.message;
+    }
+    await this.look(true);
+  }
+
+  // Each member of the one side is told of all on the other. Members that do not answer cannot be told.
+  async partition(others) {
+    const apart = new Set(others);
+    await Promise.all(this.feed.reachable.map((name) => {
+      const links = this.history.names.filter((peer) => peer !== name).map((peer) => {
+        const isCut = apart.has(name) !== apart.has(peer);
+        return { peer, drop_to: isCut, drop_from: isCut };
+      });
+      return links.length ? this.order(name, 'set-links', { links }) : null;
+    }));
+    for (const name of this.history.names) this.sides.set(name, apart.has(name) ? 'B' : 'A');
+    this.names = '';
+  }
+
+  heal() { return Promise.all(this.feed.reachable.map((name) => this.order(name, 'heal', {}))); }
+
+  get leader() { return this.cluster.leader(Date.now())?.name; }
+
+  async splitVote() {
+    const old = this.leader;
+    if (old) await this.partition([old]);
+    // Until they have waited as long as a member refuses votes after it heard a leader (dissertation 4.2.3).
+    await pause(250);
+    await Promise.all(this.feed.reachable.filter((name) => name !== old).map((name) => this.order(name, 'expire-election-timer', {})));
+  }
+
+  // What stands: asked of each member, since each knows only its own.
+  async look(isNeeded = false) {
+    if (this.isAsking || document.hidden || (!isNeeded && $('#view-lab').hidden && !this.cluster.ring.cuts.length)) return;
+    this.isAsking = true;
+    try {
+      const found = await Promise.all(this.feed.reachable.map((name) => this.api.ask('/v1/fault/list', undefined, name).then((faults) => [name, faults], (error) => [name, error])));
+      const off = found.filter(([, faults]) => faults.status === 501).map(([name]) => name);
+      this.show(found.filter(([, faults]) => faults.links), off);
+    } finally {
+      this.isAsking = false;
+    }
+  }
+
+  show(found, off) {
+    const cuts = new Map();
+    const lines = [];
+    for (const [name, { links, drops }] of found) {
+      for (const link of links) {
+        if (link.drop_to || link.drop_from) cuts.set([name, link.peer].sort().join(), [name, link.peer]);
+        if (link.delay_ms) lines.push(`${name} to ${link.peer}: ${link.delay_ms} ms late`);
+      }
+      for (const drop of drops) lines.push(`${name} drops its next ${drop.count} ${drop.message} to ${drop.peer || 'anybody'}`);
+    }
+    this.cluster.ring.cuts = [...cuts.values()];
+    const all = [...[...cuts.values()].map(([a, b]) => `${a} and ${b} do not hear each other`), ...lines];
+    const list = all.length ? all : ['All links are whole.'];
+    if (list.join() !== this.listed) $('#cuts').replaceChildren(...list.map((line) => h('li', {}, line)));
+    this.listed = list.join();
+    const note = $('#lab-note');
+    note.className = `panel ${this.failed || off.length ? 'bad' : 'good'}`;
+    text(note, this.failed ?? (off.length
+      ? `${off.join(', ')} ${off.length === 1 ? 'was' : 'were'} started without --enable-faults: start with scripts/up --enable-faults to use this page.`
+      : found.length ? 'Faults are allowed here.' : 'No member answers.'));
+    for (const button of document.querySelectorAll('#view-lab button')) attribute(button, 'disabled', off.length > 0 || !found.length);
+  }
+
+  draw() {
+    const { names } = this.history;
+    if (names.join() === this.names) return;
+    this.names = names.join();
+    const { member } = $('#one').elements;
+    const before = member.value;
+    member.replaceChildren(...names.map((name) => h('option', { value: name }, name)));
+    if (names.includes(before)) member.value = before;
+    $('#sides').replaceChildren(...names.map((name) => {
+      if (!this.sides.has(name)) this.sides.set(name, 'A');
+      return h('div', { class: 'side', role: 'radiogroup', 'aria-label': `The side of ${name}` }, h('b', {}, name), ...['A', 'B'].map((side) =>
+        h('label', {}, h('input', { type: 'radio', name: `side-${name}`, value: side, checked: this.sides.get(name) === side, onchange: () => this.sides.set(name, side) }), `side ${side}`)));
+    }));
+  }
+
+  // The leader with as many others as make a majority, or with as few as do not.
+  apart(withMajority) {
+    const others = this.history.names.filter((name) => name !== this.leader);
+    const majority = Math.floor(this.history.names.length / 2) + 1;
+    return others.slice((withMajority ? majority : this.history.names.length - majority) - 1);
+  }
+
+  buildExperiments() {
+    const experiment = (title, watch, ...steps) => h('details', {}, h('summary', {}, title), h('p', {}, watch),
+      h('div', { class: 'buttons' }, ...steps.map(([label, work]) => h('button', { class: 'plain', onclick: () => this.run(work) }, label))));
+    $('#experiments').append(h('div', { class: 'panel' }, h('h2', {}, 'Experiments'),
+      experiment('Who leads, and can there be two?',
+        'Let a follower\'s timer run out. It asks the others for pre-votes, and they refuse, because they hear their leader: the term stays. Then hand leadership over in the Cluster view, and see the term go up by one.',
+        ['A follower\'s timer', () => this.order(this.feed.reachable.find((name) => name !== this.leader), 'expire-election-timer', {})]),
+      experiment('Stop the leader, write, start it again',
+        'kill -9 the leader\'s process. Watch the arcs run out, the votes come in, and a new term begin. Write a key in Keys; start the old leader again: the Log view shows it catch up, and it follows.'),
+      experiment('Stop a follower, then the leader too',
+        'With a majority alive everything works. Of three members with two gone, the Console answers 503 and never OK; a LOCAL read still works. Start them again: what was acknowledged is there.'),
+      experiment('Partition, the leader with the majority',
+        'The majority goes on writing. The others ask each other for pre-votes and get nowhere: their terms do not run away. After healing they catch up, and the leader stays.',
+        ['Partition', () => this.partition(this.apart(true))], ['Heal', () => this.heal()]),
+      experiment('Partition, the leader with the minority',
+        'The old leader hears from no majority and steps down within two election timeouts. The majority elects another in a higher term. Compare both sides in the Log view; heal, and the old entries that no majority had are replaced.',
+        ['Partition', () => this.partition(this.apart(false))], ['Heal', () => this.heal()]),
+      experiment('An entry that is not committed when its leader is cut off',
+        'Cut the leader off, and at once append something at it in the Console: the outcome is unknown, and the Log view shows the entry dashed. When the partition heals, the new leader\'s entries take its place.',
+        ['Cut the leader off', () => this.partition([this.leader])], ['Heal', () => this.heal()]),
+      experiment('Force a split vote',
+        'The leader is cut off and the timers of all others run out at once: each votes for itself. Watch the ballots; then one timer, drawn at random, is the first to run out, and the vote is won.',
+        ['Split the vote', () => this.splitVote()], ['Heal', () => this.heal()])));
+  }
+}
