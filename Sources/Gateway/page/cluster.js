@@ -33,6 +33,11 @@ export class ClusterView {
     if (Math.abs(time - this.drawnAt) < 200) return;
     this.drawnAt = time;
     for (const name of this.history.names) this.drawRow(name, time);
+    for (const [name, { row }] of this.rows) {
+      if (this.history.names.includes(name)) continue;
+      row.remove();
+      this.rows.delete(name);
+    }
     this.drawEvents(time);
     this.drawCharts(time);
   }

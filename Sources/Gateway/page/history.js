@@ -42,7 +42,11 @@ export class History {
     return this.tracks.get(name);
   }
 
-  addState(name, state, now) { this.keep(this.track(name).states, { time: now, state }, KEPT_STATES); }
+  addState(name, state, now) {
+    this.keep(this.track(name).states, { time: now, state }, KEPT_STATES);
+    // Who belongs to the cluster, its leader knows best; one that was removed is shown no more.
+    if (state.role === 'LEADER' || !this.current) this.current = new Set(state.members.map((member) => member.name));
+  }
 
   // The member does not answer.
   addSilence(name, now) {
@@ -69,7 +73,7 @@ export class History {
   }
 
   get start() { return Math.max(this.began, Date.now() - KEPT_MS); }
-  get names() { return [...this.tracks.keys()].sort((a, b) => a.localeCompare(b, 'en', { numeric: true })); }
+  get names() { return [...this.tracks.keys()].filter((name) => !this.current || this.current.has(name)).sort((a, b) => a.localeCompare(b, 'en', { numeric: true })); }
 
   // { state, time } as of `time`; state is null for a member that was silent.
   state(name, time) {
