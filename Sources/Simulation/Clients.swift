@@ -229,7 +229,7 @@ extension World {
             checkRealTime(outcome, number)
             if case .failed = outcome.result {
                 statistics.failed += 1
-                history.fail(number, at: at)
+                history.fail(number, outcome, at: at)
             } else {
                 statistics.succeeded += 1
                 history.ok(number, outcome, at: at)

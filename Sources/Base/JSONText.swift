@@ -1,6 +1,4 @@
-import Base
-
-/// A JSON value on its way out (RFC 8259), with its members in the order they were given.
+/// A JSON value (RFC 8259), with its members in the order they were given.
 public indirect enum JSONText: Sendable {
     case null
     case bool(Bool)
@@ -65,7 +63,7 @@ public indirect enum JSONText: Sendable {
 }
 
 /// Base 64 (RFC 4648, section 4): how JSON shows bytes that are no text.
-func base64(_ bytes: Bytes) -> String {
+public func base64(_ bytes: Bytes) -> String {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".unicodeScalars)
     var result = ""
     var offset = 0
