@@ -311,6 +311,42 @@ extension World {
 
     func finishHistory() {
         for number in clients.pending.indices where clients.pending[number].isOpen { statistics.unknown += 1 }
+        placeUnknown()
+    }
+
+    /// Tells the history where the log has put writes of which their clients know nothing. Of equal commands (deletes) the one
+    /// that was asked for first is taken: they cannot be told apart.
+    private func placeUnknown() {
+        var isClaimed = [Bool](repeating: false, count: oracle.indexOfRevision.count + 1)
+        var waiting: [UInt64: [Int]] = [:]
+        for (number, operation) in history.operations.enumerated().reversed() {
+            if let outcome = operation.outcome, !operation.command.isReadOnly, outcome.revision < UInt64(isClaimed.count) {
+                if outcome.hasChanged { isClaimed[Int(outcome.revision)] = true }
+            } else if operation.ending == .unknown, !operation.command.isReadOnly {
+                waiting[Oracle.digest(of: operation.command.encode()), default: []].append(number)
+            }
+        }
+        for revision in isClaimed.indices.dropFirst() where !isClaimed[revision] {
+            if let number = waiting[oracle.command(ofRevision: revision)]?.popLast() { history.place(number, at: UInt64(revision)) }
+        }
+    }
+}
+
+extension Outcome {
+    /// Whether its revision is its own: a key was changed.
+    fileprivate var hasChanged: Bool {
+        func changes(_ result: OperationResult) -> Bool {
+            switch result {
+            case .deleted(let previous): previous != nil
+            case .set, .appended: true
+            default: false
+            }
+        }
+        return switch result {
+        case .single(let result): changes(result)
+        case .transaction(let results): results.contains(where: changes)
+        default: false
+        }
     }
 }
 

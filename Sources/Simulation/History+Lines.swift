@@ -27,7 +27,8 @@ extension History.Operation {
             ("out", ending == .unknown ? .null : answer), ("start", .unsigned(start.nanoseconds)),
             ("end", ends.map { .unsigned($0.nanoseconds) } ?? .null), ("ok", ending == .unknown ? .null : .bool(ending == .ok)),
         ]
-        if let revision = outcome?.revision, revision > 0, ending != .unknown { members.append(("rev", .unsigned(revision))) }
+        let revision = ending == .unknown ? place : outcome?.revision ?? 0
+        if revision > 0 { members.append(("rev", .unsigned(revision))) }
         if isLocal { members.append(("local", .bool(true))) }
         if member > 0 { members.append(("member", .integer(Int64(member)))) }
         return JSONText.object(members).text

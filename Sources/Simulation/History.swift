@@ -30,7 +30,8 @@ public import Keyspace
 ///   its start, or never, and `end` and `out` are null. Of a failure `out` is null, or `{"operation":N,"holds":"data"}`
 ///   (or `"list"`): operation N (from 0) found its key to hold a value of the wrong kind.
 /// - `rev`, which may be left out: the store's revision with this operation in it, of a read the revision of the store that
-///   was read (and not the one that last changed its key).
+///   was read (and not the one that last changed its key). Of a write of unknown outcome: the revision that the log gave
+///   it, for whoever looked there. It is tried there first, and may be anywhere.
 /// - `local`, which may be left out: true for a read of whatever one member had, which may be old.
 /// - `member`, which may be left out: who was asked, from 1.
 ///
@@ -61,6 +62,8 @@ public struct History: Sendable, Equatable {
         public var isLocal = false
         /// The member that was asked, from 1; 0 when it was not told.
         public var member: Int
+        /// Of a write of unknown outcome: the revision that the log has given it, for whoever can read the log; 0: not told.
+        public var place: UInt64 = 0
     }
 
     public internal(set) var operations: [Operation] = []
@@ -87,6 +90,23 @@ public struct History: Sendable, Equatable {
         operations[number].ending = .failed
         operations[number].outcome = outcome
         operations[number].end = end
+    }
+
+    /// What the log says of a write whose outcome its client does not know.
+    public mutating func place(_ number: Int, at revision: UInt64) {
+        operations[number].place = revision
+    }
+
+    /// The same history when the log is believed: writes of unknown outcome took effect where it put them, and the others
+    /// never did.
+    public var resolved: History {
+        var history = self
+        for number in operations.indices where operations[number].ending == .unknown {
+            history.operations[number].end = nil
+            history.operations[number].ending = operations[number].place > 0 ? .ok : .failed
+            history.operations[number].outcome = Outcome(revision: operations[number].place, result: .none)
+        }
+        return history
     }
 
     public mutating func unknown(_ number: Int, at end: Instant) {

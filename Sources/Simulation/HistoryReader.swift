@@ -84,19 +84,20 @@ private struct LineReader {
             guard case .bool(let isLocal) = local else { throw Failure(what: "\"local\" is neither true nor false") }
             operation.isLocal = isLocal
         }
+        let revision = json["rev"] == nil ? 0 : try number("rev")
         let out = try Self.member("out", of: json)
         switch try Self.member("ok", of: json) {
         case .null:
             guard case .null = try Self.member("end", of: json), case .null = out else {
                 throw Failure(what: "an outcome that nobody knows has an end or an answer")
             }
+            operation.place = revision
             return operation
         case .bool(let isOK):
             let end = try number("end")
             guard end >= start else { throw Failure(what: "it ends before it starts") }
             operation.end = Instant(nanoseconds: end)
             operation.ending = isOK ? .ok : .failed
-            let revision = json["rev"] == nil ? 0 : try number("rev")
             if isOK {
                 operation.outcome = Outcome(revision: revision, result: try Self.result(of: command, out))
             } else if case .null = out {

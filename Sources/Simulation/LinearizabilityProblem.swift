@@ -39,6 +39,8 @@ struct LinearizabilityProblem {
         var end: UInt64
         /// 0: not told.
         var revision: UInt64
+        /// Where it is tried first: its revision, or the one that the log is said to have given it.
+        var place: UInt64
         /// In `steps`.
         var steps: Range<Int32>
         /// In `touched`.
@@ -185,6 +187,7 @@ struct LinearizabilityProblem {
             Call(
                 number: number, start: operation.start.nanoseconds,
                 end: isKnown ? operation.end?.nanoseconds ?? .max : .max, revision: operation.outcome?.revision ?? 0,
+                place: operation.ending == .unknown ? operation.place : operation.outcome?.revision ?? 0,
                 steps: first..<Int32(steps.count), touched: 0..<0, isObserver: true, hasFailed: hasFailed))
         touch(operations.count - 1)
     }

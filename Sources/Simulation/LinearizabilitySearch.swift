@@ -51,18 +51,21 @@ struct LinearizabilitySearch {
     private var nextKnown: [Int32]
     private var previousKnown: [Int32]
     /// By key: those of unknown outcome that touch it alone.
-    private var unknown: [[Int32]]
+    var unknown: [[Int32]]
     /// Those of unknown outcome that touch several.
-    private let unknownTransactions: [Int32]
+    let unknownTransactions: [Int32]
+    /// The log has told where some of these are.
+    let isTold: Bool
     private var frames: [Frame] = []
-    private var choices: [Int32] = []
+    var choices: [Int32] = []
     private var failures = FailureTable()
     private var furthest: Int32 = -1
 
     // What belongs to one look.
     private var stamp: [Int32]
     private var stampNow: Int32 = 0
-    private var candidates: [Int32] = []
+    var stamped: [Int32] = []
+    var candidates: [Int32] = []
 
     init(_ problem: LinearizabilityProblem, _ group: [Int32], budget: Int) {
         self.problem = problem
@@ -98,6 +101,7 @@ struct LinearizabilitySearch {
         ending.sort { (operations[Int($0)].end, $0) < (operations[Int($1)].end, $1) }
         byEnd = ending
         unknownTransactions = transactions
+        isTold = group.contains { operations[Int($0)].isUnknown && operations[Int($0)].place > 0 }
     }
 
     mutating func run() -> Verdict {
@@ -135,6 +139,7 @@ struct LinearizabilitySearch {
         var frame = Frame(
             due: due, first: Int32(choices.count), next: Int32(choices.count), isForced: false, cursor: Int32(cursor),
             mask: mask)
+        if let placed = placedBefore(candidates[0], deadline) { choices.append(placed) }
         for candidate in candidates where isNext(candidate) { choices.append(candidate) }
         guard advance(&frame) else { return fail(frame) }
         frames.append(frame)
@@ -142,15 +147,16 @@ struct LinearizabilitySearch {
     }
 
     /// Whether no revision says that another one comes first.
-    private func isNext(_ candidate: Int32) -> Bool {
+    func isNext(_ candidate: Int32) -> Bool {
         let operation = problem.operations[Int(candidate)]
         return !operation.isObserver && operation.revision <= problem.operations[Int(candidates[0])].revision
     }
 
     /// Fills `candidates` with operations that have begun by `deadline`, have an end, and are joined to `due` by keys,
     /// by revision or by end; and stamps the keys.
-    private mutating func gather(_ due: Int32, _ deadline: UInt64) -> UInt64 {
+    mutating func gather(_ due: Int32, _ deadline: UInt64) -> UInt64 {
         stampNow += 1
+        stamped.removeAll(keepingCapacity: true)
         candidates.removeAll(keepingCapacity: true)
         join(due)
         var isGrowing = true
@@ -192,10 +198,15 @@ struct LinearizabilitySearch {
         return (a.revision, a.end) < (b.revision, b.end)
     }
 
-    private func isStamped(_ key: Int32) -> Bool { stamp[Int(key)] == stampNow }
+    func isStamped(_ key: Int32) -> Bool { stamp[Int(key)] == stampNow }
 
     private mutating func join(_ place: Int32) {
-        for touch in problem.operations[Int(place)].touched { stamp[Int(problem.touched[Int(touch)].key)] = stampNow }
+        for touch in problem.operations[Int(place)].touched {
+            let key = problem.touched[Int(touch)].key
+            guard !isStamped(key) else { continue }
+            stamp[Int(key)] = stampNow
+            stamped.append(key)
+        }
     }
 
     /// Stamps all keys of an operation when one is stamped; whether that was news.
@@ -221,7 +232,7 @@ struct LinearizabilitySearch {
                 frame.next += 1
                 steps += 1
                 guard state.apply(Int(candidate), problem) else { continue }
-                if !frame.hasUnknown, isDoubtful(candidate) {
+                if !frame.hasUnknown, !isTold, isDoubtful(candidate) {
                     state.revert(Int(candidate), problem)
                     continue
                 }
@@ -232,33 +243,6 @@ struct LinearizabilitySearch {
             if frame.hasUnknown { return false }
             frame.hasUnknown = true
             addUnknown(frame)
-        }
-    }
-
-    /// How far what a key holds is from being the beginning of what was seen there next, from 0 to 3.
-    private func distance(_ key: Int32) -> Int {
-        let ahead = state.ahead[Int(key)]
-        guard ahead >= 0 else { return 0 }
-        switch KeyStates.leads(state.values[Int(key)], to: problem.steps[Int(ahead)]) {
-        case true?: return 0
-        case false?: return state.values[Int(key)] == nil ? 2 : 1
-        case nil: return 3
-        }
-    }
-
-    /// Whether what an operation has left, which was applied just now, is not the beginning of what was seen next.
-    private func isDoubtful(_ place: Int32) -> Bool {
-        problem.operations[Int(place)].touched.contains { touch in
-            let touch = problem.touched[Int(touch)]
-            return touch.isWrite && distance(touch.key) == 3
-        }
-    }
-
-    /// The sum of the distances of the keys that an operation writes.
-    private func distances(_ place: Int32) -> Int {
-        problem.operations[Int(place)].touched.reduce(0) { sum, touch in
-            let touch = problem.touched[Int(touch)]
-            return sum + (touch.isWrite ? distance(touch.key) : 0)
         }
     }
 
@@ -315,100 +299,5 @@ struct LinearizabilitySearch {
     private static func tag(_ place: Int32) -> UInt64 {
         var mixer = SplitMix64(seed: UInt64(UInt32(bitPattern: place)))
         return mixer.next()
-    }
-}
-
-// MARK: Unknown outcomes
-extension LinearizabilitySearch {
-    private struct Guess {
-        var place: Int32
-        /// The lower the likelier.
-        var doubt: Int
-    }
-
-    /// Adds to the choices what may have happened without anybody knowing. Of those that touch one key only what somebody
-    /// who is waiting can be on the way to see: an effect that nobody sees before it is overwritten need not have happened.
-    private mutating func addUnknown(_ frame: Frame) {
-        let deadline = problem.operations[Int(frame.due)].end
-        _ = gather(frame.due, deadline)
-        let joined = unknownTransactions.filter {
-            let operation = problem.operations[Int($0)]
-            return !hasPlace[Int($0)] && operation.start <= deadline
-                && isStamped(problem.touched[Int(operation.touched.lowerBound)].key)
-        }
-        var guesses: [Guess] = []
-        for place in joined {
-            if let harm = harm(of: place) { guesses.append(Guess(place: place, doubt: 120 + harm)) }
-        }
-        for waiting in candidates {
-            for touch in problem.operations[Int(waiting)].touched {
-                let touch = problem.touched[Int(touch)]
-                for place in open(touch.key, deadline) {
-                    if let doubt = doubt(place, for: waiting, touch) { note(place, doubt, in: &guesses) }
-                }
-                for place in joined where touches(place, touch.key) {
-                    if let doubt = doubt(place, for: waiting, touch) { note(place, doubt, in: &guesses) }
-                }
-            }
-        }
-        // What comes before a transaction that nobody knows of may be seen through it.
-        if !joined.isEmpty {
-            for key in unknown.indices where isStamped(Int32(key)) && joined.contains(where: { touches($0, Int32(key)) }) {
-                for place in open(Int32(key), deadline) { note(place, 150, in: &guesses) }
-            }
-        }
-        guesses.sort { ($0.doubt, $0.place) < ($1.doubt, $1.place) }
-        for guess in guesses { choices.append(guess.place) }
-        for place in candidates where !problem.operations[Int(place)].isObserver && state.apply(Int(place), problem) {
-            if !isNext(place) || isDoubtful(place) { choices.append(place) }
-            state.revert(Int(place), problem)
-        }
-    }
-
-    /// How much farther the keys are from what was seen next; nil when it cannot happen now.
-    private mutating func harm(of place: Int32) -> Int? {
-        let before = distances(place)
-        guard state.apply(Int(place), problem) else { return nil }
-        defer { state.revert(Int(place), problem) }
-        return 30 * max(0, distances(place) - before)
-    }
-
-    private func note(_ place: Int32, _ doubt: Int, in guesses: inout [Guess]) {
-        if let known = guesses.firstIndex(where: { $0.place == place }) {
-            guesses[known].doubt = min(guesses[known].doubt, doubt)
-        } else {
-            guesses.append(Guess(place: place, doubt: doubt))
-        }
-    }
-
-    /// Those of unknown outcome that touch this key alone and may happen now.
-    private func open(_ key: Int32, _ deadline: UInt64) -> [Int32] {
-        unknown[Int(key)].filter {
-            let operation = problem.operations[Int($0)]
-            return !hasPlace[Int($0)] && operation.start <= deadline && (operation.twin < 0 || hasPlace[Int(operation.twin)])
-        }
-    }
-
-    private func touches(_ place: Int32, _ key: Int32) -> Bool {
-        problem.operations[Int(place)].touched.contains { problem.touched[Int($0)].key == key }
-    }
-
-    /// How far it is from what an operation that waits has seen at a key; nil when it does not lead there.
-    private mutating func doubt(_ place: Int32, for waiting: Int32, _ touch: LinearizabilityProblem.Touch) -> Int? {
-        let steps = problem.operations[Int(waiting)].steps
-        guard !touch.isBlind, let at = steps.first(where: { problem.steps[Int($0)].key == touch.key }) else { return nil }
-        let step = problem.steps[Int(at)]
-        // What is right as it is needs no more.
-        let needless = KeyStates.leads(state.values[Int(touch.key)], to: step) == true ? 30 : 0
-        let before = distances(place)
-        guard state.apply(Int(place), problem) else { return nil }
-        defer { state.revert(Int(place), problem) }
-        guard state.allows(Int(waiting), key: touch.key, problem) else { return nil }
-        let doubt = needless + 30 * max(0, distances(place) - before) + (waiting == candidates[0] ? 0 : 100)
-        if case .nothing = step.seen { return 10 + doubt }
-        guard let isThere = KeyStates.leads(state.values[Int(touch.key)], to: step) else { return nil }
-        if case .value = step.seen { return (isThere ? 0 : 1) + doubt }
-        let isUnseen = touch.sight < 0 && !problem.operations[Int(place)].isSeen
-        return (isUnseen ? 2 : 4) + (isThere ? 0 : 1) + doubt
     }
 }

@@ -59,7 +59,7 @@ struct KeyStates {
         }
         if operation.hasFailed { undo(to: mark) }
         marks.append(Int32(mark))
-        let isUnmet = operation.isUnknown && operation.touched.count == 1
+        let isUnmet = operation.isUnknown && operation.touched.count == 1 && operation.place == 0
         for touch in operation.touched { meet(problem.touched[Int(touch)].key, isUnmet) }
         guard !operation.isUnknown || operation.revision > 0 else { return true }
         for touch in operation.touched {

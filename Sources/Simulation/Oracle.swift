@@ -30,6 +30,8 @@ struct Oracle {
         var term: UInt64
         var previousTerm: UInt64
         var content: UInt64
+        /// The digest of the command that it carries; 0: none.
+        var command: UInt64
         /// The client's operation that it carries; -1 when its bytes do not tell.
         var operation: Int32
         var next: Int32
@@ -61,11 +63,11 @@ struct Oracle {
             }
             place = note.next
         }
+        let command = entry.kind == .command ? Self.digest(of: entry.data) : 0
         notes.append(
             Note(
-                term: entry.term.rawValue, previousTerm: previousTerm, content: content,
-                operation: entry.kind == .command ? operations[Self.digest(of: entry.data)] ?? -1 : -1,
-                next: firstNote[index]))
+                term: entry.term.rawValue, previousTerm: previousTerm, content: content, command: command,
+                operation: command == 0 ? -1 : operations[command] ?? -1, next: firstNote[index]))
         firstNote[index] = Int32(notes.count - 1)
         return true
     }
@@ -77,6 +79,15 @@ struct Oracle {
         while place >= 0, notes[Int(place)].term != term { place = notes[Int(place)].next }
         guard place >= 0, notes[Int(place)].operation >= 0 else { return nil }
         return Int(notes[Int(place)].operation)
+    }
+
+    /// The digest of the command that made a revision; 0 when it is not known.
+    func command(ofRevision revision: Int) -> UInt64 {
+        let index = indexOfRevision[revision - 1]
+        guard index < firstNote.count else { return 0 }
+        var place = firstNote[index]
+        while place >= 0, notes[Int(place)].term != committed[index - 1] { place = notes[Int(place)].next }
+        return place >= 0 ? notes[Int(place)].command : 0
     }
 
     static func digest(of command: Bytes) -> UInt64 {

@@ -20,12 +20,14 @@ public struct Violation: Sendable, Equatable, CustomStringConvertible {
 
 /// What came of a run.
 public struct RunResult: Sendable {
-    /// The first violation; the run ends with it. Histories are checked by whoever calls: `history`.
+    /// The first violation; the run ends with it.
     public var violation: Violation?
     /// Folded over everything that happened.
     public var traceHash: UInt64
     public var statistics: Statistics
     public var history: History
+    /// What the checker of histories says of it; it may have found more than the violation that ended the run.
+    public var linearizability: Linearizability
     public var coverage: Coverage
 }
 
@@ -39,6 +41,10 @@ public struct Statistics: Sendable, Equatable {
     public var failed = 0
     /// Nobody knows.
     public var unknown = 0
+    /// Operations that the checker of histories has looked at.
+    public var checked = 0
+    /// Of these, the ones on which it used up its budget: neither proved nor refuted.
+    public var undecided = 0
     /// Requests of a session that were sent once more.
     public var retries = 0
     /// Terms that got a leader.

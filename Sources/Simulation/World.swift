@@ -78,8 +78,29 @@ final class World {
         statistics.committed = oracle.committedCount
         finishHistory()
         hash.fold(now, 0xffff, oracle.lastDigest)
+        let judgement = judgeHistory()
         return RunResult(
-            violation: violation, traceHash: hash.value, statistics: statistics, history: history, coverage: coverage)
+            violation: violation, traceHash: hash.value, statistics: statistics, history: history,
+            linearizability: judgement, coverage: coverage)
+    }
+
+    /// Whether what the clients saw could have happened one operation at a time: judged at the end of every run, also of one
+    /// that another checker has ended.
+    private func judgeHistory() -> Linearizability {
+        // The order of the log is one that must be possible; when it is, there is nothing to search for.
+        let told = Linearizability.check(history.resolved, budget: 100_000)
+        var judgement = told
+        if !told.isProved {
+            judgement = Linearizability.check(history, budget: 100_000)
+            if !judgement.isProved, judgement.rejection == nil { judgement.rejection = told.rejection }
+        }
+        statistics.checked = judgement.operations
+        statistics.undecided = judgement.undecided
+        if let rejection = judgement.rejection {
+            for line in rejection.lines { note(0, line) }
+            report("linearizability", rejection.summary)
+        }
+        return judgement
     }
 
     private func happen(_ event: EventQueue.Event) {
