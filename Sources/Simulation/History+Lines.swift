@@ -28,7 +28,8 @@ extension History.Operation {
             ("end", ends.map { .unsigned($0.nanoseconds) } ?? .null), ("ok", ending == .unknown ? .null : .bool(ending == .ok)),
         ]
         let revision = ending == .unknown ? place : outcome?.revision ?? 0
-        if revision > 0 { members.append(("rev", .unsigned(revision))) }
+        let isTold = if ending == .failed, case .null = answer { false } else { true }
+        if revision > 0, isTold { members.append(("rev", .unsigned(revision))) }
         if isLocal { members.append(("local", .bool(true))) }
         if member > 0 { members.append(("member", .integer(Int64(member)))) }
         return JSONText.object(members).text

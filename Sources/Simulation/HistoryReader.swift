@@ -17,7 +17,7 @@ public struct HistoryFailure: Error, Equatable, Sendable, CustomStringConvertibl
 
 extension History {
     /// Reads what `lines` wrote, or clients of real processes: strictly, in the format that `History` describes. Lines end
-    /// with a line feed; empty ones are left out. Nothing may be missing, unknown or twice, and no process may have two
+    /// with a line feed. Nothing may be missing, unknown or twice, and no process may have two
     /// operations under way at a time: such a history would say nothing.
     public init(reading text: Bytes) throws(HistoryFailure) {
         self.init()
@@ -27,7 +27,8 @@ extension History {
             number += 1
             let rest = text[start..<text.count]
             let length = rest.withUnsafeBytes { $0.firstIndex(of: 0x0a) } ?? rest.count
-            if length > 0 { operations.append(try Self.read(rest[0..<length], number)) }
+            guard length > 0 else { throw HistoryFailure(line: number, "it is empty") }
+            operations.append(try Self.read(rest[0..<length], number))
             start += length + 1
         }
         try checkProcesses()

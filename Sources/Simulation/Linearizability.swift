@@ -48,10 +48,10 @@ public struct Linearizability: Sendable, Equatable {
         var result = Linearizability()
         result.operations = problem.operations.count + problem.keyless
         result.keys = problem.keys.count
-        for group in problem.takeGroups() {
-            var search = LinearizabilitySearch(problem, group, budget: budget)
-            let verdict = search.run()
-            result.steps += search.steps
+        var search = LinearizabilitySearch(problem, budget: budget)
+        for group in problem.groups() {
+            let verdict = search.run(group)
+            result.steps = search.steps
             switch verdict {
             case .linearizable: continue
             case .undecided: result.undecided += group.count

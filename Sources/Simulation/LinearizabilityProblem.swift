@@ -346,7 +346,7 @@ struct LinearizabilityProblem {
     }
 
     /// Places of the operations of each group of keys that operations join, in the order of their first operations.
-    func takeGroups() -> [[Int32]] {
+    func groups() -> [[Int32]] {
         var parent = Array(Int32(0)..<Int32(keys.count))
         func root(_ key: Int32) -> Int32 {
             var key = key

@@ -38,14 +38,17 @@ struct LinearizabilitySearch {
     }
 
     let problem: LinearizabilityProblem
+    /// For each group.
     let budget: Int
+    /// Of all groups so far.
     private(set) var steps = 0
+    private var firstStep = 0
 
     var state: KeyStates
     var hasPlace: [Bool]
     private var doneHash: UInt64 = 0
     /// Those with an end, by their end.
-    private let byEnd: [Int32]
+    private var byEnd: [Int32] = []
     private var cursor = 0
     /// Those with an end and without a place, by start: a list through both; the last element is the head.
     private var nextKnown: [Int32]
@@ -53,9 +56,9 @@ struct LinearizabilitySearch {
     /// By key: those of unknown outcome that touch it alone.
     var unknown: [[Int32]]
     /// Those of unknown outcome that touch several.
-    let unknownTransactions: [Int32]
+    private(set) var unknownTransactions: [Int32] = []
     /// The log has told where some of these are.
-    let isTold: Bool
+    private(set) var isTold = false
     private var frames: [Frame] = []
     var choices: [Int32] = []
     private var failures = FailureTable()
@@ -67,7 +70,7 @@ struct LinearizabilitySearch {
     var stamped: [Int32] = []
     var candidates: [Int32] = []
 
-    init(_ problem: LinearizabilityProblem, _ group: [Int32], budget: Int) {
+    init(_ problem: LinearizabilityProblem, budget: Int) {
         self.problem = problem
         self.budget = budget
         let count = problem.operations.count
@@ -77,39 +80,51 @@ struct LinearizabilitySearch {
         previousKnown = Array(repeating: -1, count: count + 1)
         unknown = Array(repeating: [], count: problem.keys.count)
         stamp = Array(repeating: 0, count: problem.keys.count)
-        var ending: [Int32] = []
-        var transactions: [Int32] = []
-        var last = Int32(count)
+    }
+
+    /// Looks for an order of one group, which shares no key with those before.
+    mutating func run(_ group: [Int32]) -> Verdict {
+        begin(group)
+        return search()
+    }
+
+    private mutating func begin(_ group: [Int32]) {
+        let operations = problem.operations
+        let head = operations.count
+        var last = Int32(head)
+        byEnd.removeAll(keepingCapacity: true)
+        unknownTransactions.removeAll(keepingCapacity: true)
+        frames.removeAll(keepingCapacity: true)
+        choices.removeAll(keepingCapacity: true)
+        failures = FailureTable()
+        (cursor, furthest, firstStep, isTold) = (0, -1, steps, false)
         for place in group {
-            let operation = problem.operations[Int(place)]
+            let operation = operations[Int(place)]
             if operation.isUnknown {
+                if operation.place > 0 { isTold = true }
                 if operation.touched.count == 1 {
                     unknown[Int(problem.touched[Int(operation.touched.lowerBound)].key)].append(place)
                 } else {
-                    transactions.append(place)
+                    unknownTransactions.append(place)
                 }
                 continue
             }
-            ending.append(place)
+            byEnd.append(place)
             nextKnown[Int(last)] = place
             previousKnown[Int(place)] = last
             last = place
         }
-        nextKnown[Int(last)] = Int32(count)
-        previousKnown[count] = last
-        let operations = problem.operations
-        ending.sort { (operations[Int($0)].end, $0) < (operations[Int($1)].end, $1) }
-        byEnd = ending
-        unknownTransactions = transactions
-        isTold = group.contains { operations[Int($0)].isUnknown && operations[Int($0)].place > 0 }
+        nextKnown[Int(last)] = Int32(head)
+        previousKnown[head] = last
+        byEnd.sort { (operations[Int($0)].end, $0) < (operations[Int($1)].end, $1) }
     }
 
-    mutating func run() -> Verdict {
+    private mutating func search() -> Verdict {
         while true {
             while cursor < byEnd.count, hasPlace[Int(byEnd[cursor])] { cursor += 1 }
             guard cursor < byEnd.count else { return .linearizable }
             steps += 1
-            if steps > budget { return .undecided }
+            if steps - firstStep > budget { return .undecided }
             let due = byEnd[cursor]
             if place(problem.operations[Int(due)].isObserver, due, due) { continue }
             if let conflict = look(due), !retreat(conflict) {

@@ -91,9 +91,9 @@ struct LinearizabilityWindow {
 
     private func judge(_ window: [Int], _ keys: [Bytes]) -> LinearizabilitySearch.Verdict {
         let problem = LinearizabilityProblem(history, window, until: end, only: keys)
-        for group in problem.takeGroups() {
-            var search = LinearizabilitySearch(problem, group, budget: Self.budget)
-            let verdict = search.run()
+        var search = LinearizabilitySearch(problem, budget: Self.budget)
+        for group in problem.groups() {
+            let verdict = search.run(group)
             if verdict != .linearizable { return verdict }
         }
         return .linearizable

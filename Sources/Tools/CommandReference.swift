@@ -154,6 +154,9 @@ extension CommandReference {
         CommandReference(
             name: "simulate", chapter: .tools, synopsis: ["[--seed N | --seeds A..B] [--members M] [--faults F,…] [--duration 120s] …"],
             summary: "whole clusters under faults of every kind, in virtual time, from a seed"),
+        CommandReference(
+            name: "check-history", chapter: .tools, synopsis: ["FILE.jsonl"],
+            summary: "could what clients saw have happened one operation at a time?"),
     ]
 
     private static let promptCommands: [CommandReference] = [

@@ -36,6 +36,7 @@ public struct Program: Sendable {
         case up([String])
         case bench([String], Grammar.Connection)
         case simulate([String], OutputFormat?)
+        case checkHistory([String])
     }
 
     func task(_ words: [Bytes]) throws(UsageError) -> Task {
@@ -55,6 +56,7 @@ public struct Program: Sendable {
         if name == "up" { return .up(Array(command.dropFirst())) }
         if name == "bench" { return .bench(Array(command.dropFirst()), connection) }
         if name == "simulate" { return .simulate(Array(command.dropFirst()), connection.output) }
+        if name == "check-history" { return .checkHistory(Array(command.dropFirst())) }
         // The words as they were typed: a value need not be text.
         let line = try Grammar(.commandLine).parse(words: words.suffix(command.count))
         return .one(line.command, connection.overridden(by: line.connection))
@@ -72,6 +74,7 @@ public struct Program: Sendable {
         if name == "bench" { return [BenchArguments.helpMessage()] }
         if name == "up" { return [UpArguments.helpMessage()] }
         if name == "simulate" { return [SimulateArguments.helpMessage()] }
+        if name == "check-history" { return [CheckHistoryArguments.helpMessage()] }
         guard let lines = Help(.commandLine).about(name) else {
             let near = CommandReference.nearest(to: name, in: CommandReference.oneShot).map { "did you mean: \($0)" }
             throw UsageError("there is no command '\(name)'", hint: near ?? "try: swiftwater help")
@@ -97,6 +100,8 @@ public struct Program: Sendable {
             return try bench(words, connection)
         case .simulate(let words, let format):
             return try simulate(words, format)
+        case .checkHistory(let words):
+            return finish(try checkHistory(words))
         }
     }
 

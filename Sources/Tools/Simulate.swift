@@ -47,7 +47,7 @@ struct Simulate {
         let sink: ((TraceLine) -> Void)? = trace.map { trace in { trace.write($0.description) } }
         let result = Self.result(of: recipe, trace: sink)
         if let history {
-            for operation in result.history.operations { history.write(operation.json.text) }
+            for operation in result.history.operations { history.write(operation.line) }
         }
         return SeedOutcome(recipe.seed, result)
     }

@@ -1,5 +1,8 @@
+import Base
 import Glibc
+import Keyspace
 import Testing
+import enum Keyspace.Operation
 
 extension ClusterTests {
     /// A mixed load whose history must be linearizable, whatever happens to the members meanwhile.
@@ -45,7 +48,7 @@ extension ClusterTests {
 
 /// Clients that each stay with one member, and read, set, append to and delete a few keys.
 final class MixedLoad: Sendable {
-    let history = History()
+    let history = RecordedHistory()
     private let cluster: TestCluster
     private let isStopped = Locked(false)
     private let task = Locked<Task<Void, Never>?>(nil)
@@ -71,40 +74,42 @@ final class MixedLoad: Sendable {
     private func run(_ client: TestClient, number: Int, keys: Int) async {
         var random = UInt64(number) &* 0x9E37_79B9_7F4A_7C15 &+ 1
         var count = 0
+        var process = history.newProcess()
         while !isStopped.now && !cluster.isGone {
             random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             // After so many steps a fresh set of keys: short values and short histories are quick to check.
             let key = "mixed-\(count / 200)-\((random >> 33) % UInt64(keys))"
             let tag = "\(number).\(count);"
             count += 1
-            await step(client, key, tag, choice: (random >> 50) % 10)
+            if await !step(client, process, key, tag, choice: (random >> 50) % 10) { process = history.newProcess() }
         }
     }
 
-    private func step(_ client: TestClient, _ key: String, _ tag: String, choice: UInt64) async {
-        let called = monotonicNanoseconds()
-        func record(_ action: Step.Action) { history.record(key, Step(action: action, called: called, returned: monotonicNanoseconds())) }
-        let intended: Step.Action
-        switch choice {
-        case 0..<5: intended = .get(saw: nil)
-        case 5..<7: intended = .set(tag)
-        case 7..<9: intended = .append(tag)
-        default: intended = .delete(found: nil)
+    /// False when nobody knows what became of it.
+    private func step(_ client: TestClient, _ process: Int, _ key: String, _ tag: String, choice: UInt64) async -> Bool {
+        let place = Bytes(utf8: key)
+        let operation: Operation = switch choice {
+        case 0..<5: .get(key: place)
+        case 5..<7: .set(key: place, value: .data(Bytes(utf8: tag)))
+        case 7..<9: .append(key: place, suffix: Bytes(utf8: tag))
+        default: .delete(key: place)
         }
+        let number = history.begin(operation, by: process)
         do {
-            switch intended {
-            case .get: record(.get(saw: try await client.get(key, seconds: 2)))
-            case .set: try await client.set(key, tag, seconds: 2); record(intended)
-            case .append: try await client.append(key, tag, seconds: 2); record(intended)
-            case .delete: record(.delete(found: try await client.delete(key, seconds: 2)))
+            let outcome = try await client.outcome(operation, seconds: 2)
+            guard case .single(let result) = outcome.result else {
+                history.lose(number)
+                return false
             }
+            // What a read is told is the revision of its key, not the store's.
+            history.succeed(number, result, revision: operation.isReadOnly ? 0 : outcome.revision)
+            return true
         } catch {
             // Only a write whose outcome is unknown may have left a trace.
             let isCertain = (error as? CallFailure)?.notApplied ?? false
-            if case .get = intended {} else if !isCertain {
-                history.record(key, Step(action: intended, called: called, returned: nil))
-            }
+            if operation.isReadOnly || isCertain { history.fail(number) } else { history.lose(number) }
             try? await Task.sleep(for: .milliseconds(5))
+            return operation.isReadOnly || isCertain
         }
     }
 }

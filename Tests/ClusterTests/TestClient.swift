@@ -77,6 +77,10 @@ final class TestClient: Sendable {
 
     // MARK: How
 
+    func outcome(_ operation: Operation, seconds: Double) async throws -> Outcome {
+        try await outcome(operation, seconds)
+    }
+
     private func outcome(_ operation: Operation, _ seconds: Double) async throws -> Outcome {
         try await call(Wire.Path.path(of: operation), seconds, { $0.encodeRequest(operation) }) {
             try $0.decodeResponse(to: operation, $1)
