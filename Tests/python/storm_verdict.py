@@ -134,10 +134,10 @@ def check_history(binaries, path, timeline):
     began = time.monotonic()
     done = subprocess.run([f"{binaries}/swiftwater", "check-history", str(path)], capture_output=True, text=True, check=False)
     said = (done.stdout + done.stderr).strip()
-    if done.returncode == 64:
-        return "NOT CHECKED: this build of swiftwater has no check-history"
     if done.returncode != 0:
-        timeline.complain(f"the history is rejected: {said[-2000:]}")
+        # A search that was given up is no proof of anything, and so no success either.
+        verdict = "could not be judged" if ": undecided after " in said else "is rejected"
+        timeline.complain(f"the history {verdict}: {said[-2000:]}")
     return f"{said.splitlines()[-1] if said else 'nothing said'} ({time.monotonic() - began:.1f} s)"
 
 
