@@ -8,6 +8,8 @@ import time
 
 import httpx
 
+from expect import equal, eventually, short, true
+
 MIB = 1024 * 1024
 _count = itertools.count()
 
@@ -63,29 +65,6 @@ class Raw:
         self.status_code = int(first.split(" ")[1]) if first else None
         self.headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in rest)}
         self.text = self.content.decode(errors="replace")
-
-
-def equal(found, wanted):
-    if found != wanted:
-        raise AssertionError(f"got {short(found)}, expected {short(wanted)}")
-
-
-def true(condition, what):
-    if not condition:
-        raise AssertionError(what)
-
-
-def short(value):
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}… ({len(text)} characters)"
-
-
-def eventually(condition, what, seconds=10):
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
 
 
 def wait_until_ready(members):

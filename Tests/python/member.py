@@ -6,6 +6,8 @@ import time
 import grpc
 from swiftwater.v1 import cluster_pb2, cluster_pb2_grpc, kv_pb2, kv_pb2_grpc
 
+from expect import equal, eventually, short, true
+
 _count = itertools.count()
 
 MIB = 1024 * 1024
@@ -114,21 +116,6 @@ def op_ping():
 # Expectations
 
 
-def equal(found, wanted):
-    if found != wanted:
-        raise AssertionError(f"got {short(found)}, expected {short(wanted)}")
-
-
-def true(condition, what):
-    if not condition:
-        raise AssertionError(what)
-
-
-def short(value):
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}… ({len(text)} characters)"
-
-
 def fails(call, *codes):
     """The call must end with one of these status codes and a message that a person can read."""
     try:
@@ -139,11 +126,3 @@ def fails(call, *codes):
         true(error.details(), f"{error.code()} without a message")
         return error
     raise AssertionError(f"succeeded with {short(answer)}, expected {' or '.join(map(str, codes))}")
-
-
-def eventually(condition, what, seconds=10):
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.01)
