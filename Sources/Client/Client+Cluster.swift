@@ -36,6 +36,9 @@ extension Client {
         return status
     }
 
+    /// What one member says of itself, asked there and nowhere else.
+    public func status(at member: Endpoint) async -> MemberReport { await report(member) }
+
     /// Asks every member for itself: those given, and those that they name. In order of their names.
     public func statusOfAll() async -> [MemberReport] {
         var reports: [MemberReport] = []

@@ -26,13 +26,14 @@ public final class Gateway: Sendable {
         self.limits = limits
     }
 
-    /// Listens, and answers 503 until `serve` names the member. Throws when the address cannot be had.
-    public static func start(on address: HostPort, log: Logger) async throws(GatewayFailure) -> Gateway {
+    /// Listens, and answers 503 until `serve` names the member. Throws when the address cannot be had. `control`: the directory
+    /// of the `swiftwater up` that started this member, if one did.
+    public static func start(on address: HostPort, control: String? = nil, log: Logger) async throws(GatewayFailure) -> Gateway {
         let limits = GatewayLimits()
         let traffic = Traffic(limits)
         let served = Served()
         let responder = Responder(
-            limits: limits, traffic: traffic, routes: Routes(limits, traffic), served: served)
+            limits: limits, traffic: traffic, routes: Routes(limits, traffic, ProcessAPI(directory: control)), served: served)
         var quiet = log
         quiet.logLevel = max(log.logLevel, .warning)
         let (bound, told) = AsyncStream.makeStream(of: Result<Int, any Error>.self)

@@ -99,25 +99,3 @@ struct JSONNotice: Encodable {
         }
     }
 }
-
-extension Wire.MessageKind {
-    var name: String {
-        switch self {
-        case .hello: "Hello"
-        case .heartbeat: "Heartbeat"
-        case .appendEntries: "AppendEntries"
-        case .appendEntriesResponse: "AppendEntriesResponse"
-        case .preVote: "PreVote"
-        case .preVoteResponse: "PreVoteResponse"
-        case .requestVote: "RequestVote"
-        case .requestVoteResponse: "RequestVoteResponse"
-        case .timeoutNow: "TimeoutNow"
-        case .readIndex: "ReadIndex"
-        case .readIndexResponse: "ReadIndexResponse"
-        case .propose: "Propose"
-        case .proposeResponse: "ProposeResponse"
-        case .installSnapshot: "InstallSnapshot"
-        case .installSnapshotResponse: "InstallSnapshotResponse"
-        }
-    }
-}

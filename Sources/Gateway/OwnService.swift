@@ -8,7 +8,7 @@ enum OwnService {
     static func call(_ path: String, _ message: Bytes, _ member: Member, _ limits: GatewayLimits) async throws -> Bytes {
         switch await member.callItself(path, message, within: limits.patience) {
         case .message(let bytes): return bytes
-        case .unimplemented: throw Unimplemented()
+        case .unimplemented: throw Unimplemented(message: "this member does not have that: faults need --enable-faults")
         case .failed(let failure): throw failure
         }
     }
@@ -24,5 +24,7 @@ enum OwnService {
     }
 
     /// The service is not there: as it was started, or in this version.
-    struct Unimplemented: Error {}
+    struct Unimplemented: Error {
+        var message: String
+    }
 }

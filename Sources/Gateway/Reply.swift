@@ -43,11 +43,9 @@ struct Reply: Sendable {
         refusal(Failure(.invalidArgument, message, notApplied: true))
     }
 
-    static let unimplemented = json(
-        501,
-        ErrorBody(
-            code: "UNIMPLEMENTED", message: "this member does not have that: faults need --enable-faults",
-            notApplied: true))
+    static func unimplemented(_ message: String) -> Reply {
+        json(501, ErrorBody(code: "UNIMPLEMENTED", message: message, notApplied: true))
+    }
 
     /// A 503 says when to try again.
     var retriable: Reply {

@@ -55,8 +55,8 @@ struct Responder: HTTPResponder {
                 return try await handler(asked, member)
             } catch let failure as Failure {
                 return .refusal(failure)
-            } catch is OwnService.Unimplemented {
-                return .unimplemented
+            } catch let missing as OwnService.Unimplemented {
+                return .unimplemented(missing.message)
             } catch let refused as RefusedBody {
                 return refused.reply
             } catch let bad as BadRequest {

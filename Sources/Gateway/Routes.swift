@@ -16,16 +16,19 @@ struct Routes: Sendable {
 
     private let limits: GatewayLimits
     private let traffic: Traffic
+    private let processes: ProcessAPI
     private var table: [String: [String: Handler]] = [:]
 
     static let keys = "/keys/"
 
-    init(_ limits: GatewayLimits, _ traffic: Traffic) {
+    init(_ limits: GatewayLimits, _ traffic: Traffic, _ processes: ProcessAPI) {
         self.limits = limits
         self.traffic = traffic
+        self.processes = processes
         addKeyValue()
         addCluster()
         addFaults()
+        addProcesses()
         addOperation()
     }
 
@@ -106,6 +109,15 @@ struct Routes: Sendable {
         for (name, order) in orders {
             table["/v1/fault/\(name)"] = [
                 "POST": { [limits] asked, member in try await order(asked.body, member, limits) }
+            ]
+        }
+    }
+
+    private mutating func addProcesses() {
+        table["/v1/process/list"] = ["GET": { [processes] _, _ in try await processes.list() }]
+        for order in ProcessAPI.Order.allCases {
+            table["/v1/process/\(order.rawValue)"] = [
+                "POST": { [processes] asked, _ in try await processes.obey(order, asked.body) }
             ]
         }
     }

@@ -11,6 +11,8 @@ public struct CommandReference: Sendable {
     /// What a word after the command stands for, so that completion can offer the right ones.
     public enum Argument: String, Sendable {
         case key, value, command, address
+        case members = "sides"
+        case message
         case member = "member's name"
         case newName = "new member's name"
     }
@@ -18,6 +20,7 @@ public struct CommandReference: Sendable {
     public enum Chapter: String, Sendable, CaseIterable {
         case keys = "Keys and values"
         case cluster = "The cluster"
+        case lab = "The laboratory"
         case tools = "Tools"
         case prompt = "At the prompt"
     }
@@ -51,10 +54,10 @@ public struct CommandReference: Sendable {
 
 extension CommandReference {
     /// In the order of the help.
-    public static let all: [CommandReference] = keyCommands + clusterCommands + toolCommands + promptCommands
+    public static let all: [CommandReference] = keyCommands + clusterCommands + labCommands + toolCommands + promptCommands
 
     /// Those that a prompt understands.
-    public static let atPrompt = all.filter { $0.chapter != .tools }
+    public static let atPrompt = all.filter { !$0.needsShell }
 
     /// Those that a shell's command line understands.
     public static let oneShot = all.filter { $0.chapter != .prompt || $0.name == "help" }

@@ -1,4 +1,5 @@
 import Base
+import Wire
 
 /// How a half-typed line could go on.
 public struct Completion: Equatable, Sendable {
@@ -48,20 +49,29 @@ public struct Completion: Equatable, Sendable {
         var before = cursor.before[...]
         if before.first == "transaction" || before.first == "help" {
             guard before.count > 1 || before.first == "help" else { return commands(cursor.word, chapter: .keys) }
+            if before.count == 2, before.last == "lab" { return experiments(cursor.word) }
             before = before.first == "help" ? before : before.dropFirst()
         }
-        guard let name = before.first?.utf8String else { return commands(cursor.word, chapter: nil) }
+        guard var name = before.first?.utf8String else { return commands(cursor.word, chapter: nil) }
+        if name == CommandReference.lab {
+            guard before.count > 1 else { return experiments(cursor.word) }
+            before = before.dropFirst()
+            name += " \(before.first?.utf8String ?? "")"
+        }
         guard let reference = CommandReference.atPrompt.first(where: { $0.name == name || $0.aliases.contains(name) })
         else { return [] }
         let others = before.dropFirst().filter { !$0.hasPrefix("--") }.count
         if cursor.word.hasPrefix("--"), others == 0 {
             return reference.options.map { Bytes(utf8: $0.name) }.filter { $0.hasPrefix(cursor.word) }
         }
-        if let last = before.last, last == "--node" { return members(cursor.word, lookUp) }
-        guard others < reference.arguments.count else { return [] }
-        switch reference.arguments[others] {
+        if let last = before.last, last == "--node" || last == "--from" || last == "--to" { return members(cursor.word, lookUp) }
+        let isRepeated = reference.arguments.last == .members
+        guard others < reference.arguments.count || isRepeated else { return [] }
+        switch reference.arguments[isRepeated ? 0 : others] {
         case .key: return lookUp(.keys(cursor.word)).filter { $0.hasPrefix(cursor.word) }
         case .member: return members(cursor.word, lookUp)
+        case .members: return side(before, cursor.word, lookUp)
+        case .message: return Wire.MessageKind.allCases.map { Bytes(utf8: $0.name) }.filter { $0.hasPrefix(cursor.word) }
         case .command: return commands(cursor.word, chapter: nil)
         case .value, .newName, .address: return []
         }
@@ -71,10 +81,26 @@ public struct Completion: Equatable, Sendable {
         lookUp(.members).filter { $0.hasPrefix(word) }
     }
 
+    /// `n1,n2,n` goes on with those that are on no side yet.
+    private static func side(_ before: ArraySlice<Bytes>, _ word: Bytes, _ lookUp: (Lookup) -> [Bytes]) -> [Bytes] {
+        let text = word.utf8String ?? ""
+        let comma = text.lastIndex(of: ",").map { text.index(after: $0) } ?? text.startIndex
+        let named = (before.map { $0.utf8String ?? "" } + [String(text[..<comma])]).flatMap { $0.split(separator: ",").map(String.init) }
+        return lookUp(.members).compactMap(\.utf8String).filter { $0.hasPrefix(text[comma...]) && !named.contains($0) }
+            .map { Bytes(utf8: String(text[..<comma]) + $0) }
+    }
+
+    /// The second words of the laboratory's commands.
+    private static func experiments(_ word: Bytes) -> [Bytes] {
+        CommandReference.atPrompt.filter { $0.chapter == .lab }
+            .map { Bytes(utf8: String($0.name.dropFirst(CommandReference.lab.count + 1))) }.filter { $0.hasPrefix(word) }
+    }
+
     /// Names of commands, and aliases when no name fits.
     private static func commands(_ word: Bytes, chapter: CommandReference.Chapter?) -> [Bytes] {
         let known = CommandReference.atPrompt.filter { chapter == nil || $0.chapter == chapter }
-        let names = known.map { Bytes(utf8: $0.name) }.filter { $0.hasPrefix(word) }
+        let alone = known.filter { $0.chapter != .lab }.map(\.name) + (known.contains { $0.chapter == .lab } ? [CommandReference.lab] : [])
+        let names = alone.map { Bytes(utf8: $0) }.filter { $0.hasPrefix(word) }
         guard names.isEmpty else { return names }
         return known.flatMap(\.aliases).map { Bytes(utf8: $0) }.filter { $0.hasPrefix(word) }
     }

@@ -58,13 +58,21 @@ public struct Grammar: Sendable {
     /// The words of one command.
     public func parse(words: [Bytes]) throws(UsageError) -> Line {
         guard let first = words.first else { throw UsageError("there is no command", hint: "try: help") }
-        let name = first.utf8String ?? first.description
+        var name = first.utf8String ?? first.description
+        var rest = words.dropFirst()
+        if name == CommandReference.lab {
+            // What the laboratory does is named by two words.
+            guard let second = rest.popFirst(), second != "--help", second != "-h" else {
+                return Line(command: .help(about: name), connection: Connection())
+            }
+            name += " \(second.utf8String ?? second.description)"
+        }
         let known = place == .prompt ? CommandReference.atPrompt : CommandReference.oneShot
         guard let reference = known.first(where: { $0.name == name || $0.aliases.contains(name) }) else {
             throw unknownCommand(name, known)
         }
         var arguments = Arguments(reference, isOneShot: place == .commandLine)
-        try arguments.read(words.dropFirst())
+        try arguments.read(rest)
         if arguments.wantsHelp {
             return Line(command: .help(about: reference.name), connection: Connection())
         }
@@ -72,7 +80,7 @@ public struct Grammar: Sendable {
     }
 
     private func unknownCommand(_ name: String, _ known: [CommandReference]) -> UsageError {
-        if place == .prompt, CommandReference.named(name)?.chapter == .tools {
+        if place == .prompt, CommandReference.named(name)?.needsShell == true {
             return UsageError("'\(name)' runs from the shell", hint: "leave with Ctrl-D, then: swiftwater \(name)")
         }
         let near = CommandReference.nearest(to: name, in: known).map { "did you mean: \($0)" }
@@ -84,14 +92,18 @@ public struct Grammar: Sendable {
     private func command(_ name: String, _ arguments: Arguments) throws(UsageError) -> Command {
         switch name {
         case "help":
-            try arguments.expect(0...1)
-            return .help(about: arguments.words.first.map { $0.utf8String ?? $0.description })
+            try arguments.expect(0...2)
+            let words = arguments.words.map { $0.utf8String ?? $0.description }
+            guard words.count < 2 || words[0] == CommandReference.lab else { throw Self.wrongCount(name, "it takes one command's name") }
+            return .help(about: words.isEmpty ? nil : words.joined(separator: " "))
         case "exit":
             try arguments.expect(0...0)
             return .exit
         case "transaction":
             if arguments.words.isEmpty { return .transactionFromInput }
             return .request(try transaction(try Self.operations(arguments.words)))
+        case _ where name.hasPrefix(CommandReference.lab + " "):
+            return .request(.lab(try LabOrder(String(name.dropFirst(CommandReference.lab.count + 1)), arguments)))
         default:
             return .request(try request(name, arguments))
         }
@@ -222,7 +234,7 @@ extension Grammar {
         return (try text(arguments.words[0]), address.description)
     }
 
-    private static func text(_ word: Bytes) throws(UsageError) -> String {
+    static func text(_ word: Bytes) throws(UsageError) -> String {
         guard let text = word.utf8String, !text.isEmpty else { throw UsageError("'\(word)' is not a name") }
         return text
     }

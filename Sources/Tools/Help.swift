@@ -22,7 +22,7 @@ public struct Help: Sendable {
             "  swiftwater up",
             "  swiftwater set greeting hello",
             "  swiftwater get greeting",
-        ] + chapters([.keys, .cluster, .tools]) + ["", "Options"] + Self.table(Self.globalOptions)
+        ] + chapters([.keys, .cluster, .lab, .tools]) + ["", "Options"] + Self.table(Self.globalOptions)
             + [
                 "", "Exit codes",
                 "  0 done   1 no such key, or a seed that fails   2 the cluster answered with an error",
@@ -32,7 +32,7 @@ public struct Help: Sendable {
     }
 
     private var promptOverview: [String] {
-        Array(chapters([.keys, .cluster, .prompt]).dropFirst())
+        Array(chapters([.keys, .cluster, .lab, .prompt]).dropFirst())
             + [
                 "", "Several operations at once, all or none:  set a b; append a 1; get a",
                 "Words with blanks go in quotes, as in a shell; Tab completes; the arrow keys bring lines back.",
@@ -41,7 +41,8 @@ public struct Help: Sendable {
 
     private func chapters(_ chapters: [CommandReference.Chapter]) -> [String] {
         chapters.flatMap { chapter -> [String] in
-            let rows = CommandReference.all.filter { $0.chapter == chapter }.map { reference in
+            let known = place == .prompt ? CommandReference.atPrompt : CommandReference.all
+            let rows = known.filter { $0.chapter == chapter }.map { reference in
                 (Self.short(reference), reference.summary)
             }
             return ["", chapter.rawValue] + Self.table(rows)
@@ -66,10 +67,20 @@ public struct Help: Sendable {
         options.map { option in (option.value.map { "\(option.name) \($0)" } ?? option.name, option.meaning) }
     }
 
+    /// What the laboratory has.
+    private var lab: [String] {
+        ["lab: faults on purpose, on real members"] + chapters([.lab])
+            + [
+                "", "A cluster to try it on:  swiftwater up --nodes 5 --enable-faults",
+                "The same is on the dashboard's page Lab. More about one:  \(place == .prompt ? "" : "swiftwater ")help lab partition",
+            ]
+    }
+
     /// All about one command; nil when there is none of that name.
     public func about(_ name: String) -> [String]? {
+        if name == CommandReference.lab { return lab }
         guard let reference = CommandReference.named(name) else { return nil }
-        let program = place == .prompt && reference.chapter != .tools ? "" : "swiftwater "
+        let program = place == .prompt && !reference.needsShell ? "" : "swiftwater "
         var lines = ["\(reference.name): \(reference.summary)", ""]
         lines += reference.usage.map { "  \(program)\($0)" }
         if !reference.aliases.isEmpty { lines.append("  also: \(reference.aliases.joined(separator: ", "))") }

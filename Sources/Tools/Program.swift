@@ -115,7 +115,7 @@ public struct Program: Sendable {
             let statements = try Grammar.statements(readAllInput())
             return try one(.request(try Grammar(.commandLine).transaction(statements)), connection)
         case .request(let request):
-            let client = try client(connection)
+            let client = try client(try Lab.connection(connection, for: request, environment(Self.environmentVariable)))
             let runner = Runner(client: client, style: connection.output == .json ? .json : .plain, write: writeAll)
             let printed = blocking {
                 let printed = await runner.run(request)

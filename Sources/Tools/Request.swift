@@ -14,6 +14,7 @@ public enum Request: Equatable, Sendable {
     /// The member at `address` takes the place of the one called `name`.
     case replaceServer(name: String, address: String)
     case transferLeadership(name: String)
+    case lab(LabOrder)
 }
 
 /// What is wrong with a command line, and how it would be right. Exit code 64.

@@ -46,6 +46,8 @@ public struct Runner: Sendable {
                 return ClusterPrinter(style).change(try await client.removeServer(name: name))
             case .transferLeadership(let name):
                 return ClusterPrinter(style).change(try await client.transferLeadership(to: name))
+            case .lab(let order):
+                return await Lab(client: client, style: style).carryOut(order)
             }
         } catch {
             return printed(error)

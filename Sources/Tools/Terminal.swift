@@ -44,7 +44,7 @@ func blocking<T: Sendable>(within limit: Interval, _ body: @escaping @Sendable (
 }
 
 /// A place for one value, with a POSIX semaphore to wait at.
-private final class BlockingBox<T: Sendable>: @unchecked Sendable {
+final class BlockingBox<T: Sendable>: @unchecked Sendable {
     private let value = Mutex<T?>(nil)
     private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 

@@ -1,5 +1,6 @@
 import Base
 import Client
+import EventLoop
 import Glibc
 
 /// `swiftwater up`: a cluster of real processes on this machine, for as long as it runs.
@@ -24,6 +25,7 @@ public struct Up: Sendable {
         case leader(String, term: UInt64)
         case noLeader(String)
         case graceOver
+        case order(UpOrder, Answer)
     }
 
     public init(plan: UpPlan, server: String, print: @escaping @Sendable (String) -> Void) {
@@ -53,11 +55,7 @@ public struct Up: Sendable {
         print(isNew ? "Starting \(count) in \(plan.directory) …" : "Bringing back \(count) from \(plan.directory) …")
         for member in plan.members {
             do throws(ChildProcess.Failure) {
-                let child = try ChildProcess(program: server, arguments: plan.arguments(member), log: plan.log(member)) {
-                    feed.yield(.ended(member.name, $0))
-                }
-                members.running[member.name] = child
-                writeProcessFile(member, child.id)
+                let child = try start(member, feed, &members)
                 print("  \(member.name)  \(member.address)  process \(child.id)  log \(plan.log(member))")
             } catch {
                 print("swiftwater up: \(error)")
@@ -67,7 +65,22 @@ public struct Up: Sendable {
         if members.isStopping { stop(&members, feed) }
         let search = Task { await findLeader(feed) }
         defer { search.cancel() }
+        let control = openControl(feed)
+        defer { control?.close() }
         return await obey(events, feed, &members, isNew: isNew)
+    }
+
+    func start(
+        _ member: UpPlan.Member, _ feed: AsyncStream<Event>.Continuation, _ members: inout Members
+    ) throws(ChildProcess.Failure) -> ChildProcess {
+        let control = member.http == nil ? [] : ["--control", plan.directory]
+        let child = try ChildProcess(program: server, arguments: plan.arguments(member) + control, log: plan.log(member)) {
+            feed.yield(.ended(member.name, $0))
+        }
+        members.running[member.name] = child
+        members.stopped.remove(member.name)
+        writeProcessFile(member, child.id)
+        return child
     }
 
     private var count: String { plan.members.count == 1 ? "1 member" : "\(plan.members.count) members" }
@@ -77,6 +90,10 @@ public struct Up: Sendable {
         var hasLeader = false
         var isStopping = false
         var code = ExitCode.done
+        /// What ends on somebody's order, and who waits for it.
+        var ordered: [String: [(UpOrder.Verb, Answer)]] = [:]
+        /// What was stopped on an order, and can be restarted on one.
+        var stopped: Set<String> = []
     }
 
     private func obey(
@@ -91,17 +108,18 @@ public struct Up: Sendable {
                 } else {
                     print("\nStopping …")
                     stop(&members, feed)
+                    if members.running.isEmpty { return members.code }
                 }
             case .ended(let name, let ending):
                 members.running[name] = nil
                 unlink("\(plan.directory)/\(name).pid")
-                if !members.isStopping { report(name, ending) }
+                if !settle(name, feed, &members), !members.isStopping { report(name, ending) }
                 if isNew, !members.hasLeader, !members.isStopping {
                     print("A new cluster needs all its members once: giving up.")
                     members.code = .clusterError
                     stop(&members, feed)
                 }
-                if members.running.isEmpty {
+                if members.running.isEmpty, members.isStopping || members.stopped.isEmpty {
                     print(members.isStopping ? "All members have stopped." : "No member is left.")
                     return members.isStopping ? members.code : .clusterError
                 }
@@ -114,6 +132,8 @@ public struct Up: Sendable {
             case .noLeader(let why):
                 print("No leader after \(Durations.short(Self.patience)): \(why)")
                 print("Their logs are in \(plan.directory)/*.log; Ctrl-C stops them all.")
+            case .order(let order, let answer):
+                obey(order, answer, feed, &members)
             case .graceOver:
                 for (name, child) in members.running.sorted(by: { $0.key < $1.key }) {
                     print("\(name) did not stop within \(Durations.short(Self.grace)): killed.")
@@ -127,7 +147,11 @@ public struct Up: Sendable {
     /// SIGTERM to all; those that take longer than `grace` are killed.
     private func stop(_ members: inout Members, _ feed: AsyncStream<Event>.Continuation) {
         if !members.running.isEmpty {
-            members.running.values.forEach { $0.signal(SIGTERM) }
+            for child in members.running.values {
+                child.signal(SIGTERM)
+                // One that is frozen would not hear it.
+                child.signal(SIGCONT)
+            }
             Task {
                 try await Task.sleep(nanoseconds: Self.grace.nanoseconds)
                 feed.yield(.graceOver)

@@ -73,3 +73,26 @@ extension Wire {
         }
     }
 }
+
+extension Wire.MessageKind {
+    /// As the dissertation's figures call it.
+    public var name: String {
+        switch self {
+        case .hello: "Hello"
+        case .heartbeat: "Heartbeat"
+        case .appendEntries: "AppendEntries"
+        case .appendEntriesResponse: "AppendEntriesResponse"
+        case .preVote: "PreVote"
+        case .preVoteResponse: "PreVoteResponse"
+        case .requestVote: "RequestVote"
+        case .requestVoteResponse: "RequestVoteResponse"
+        case .timeoutNow: "TimeoutNow"
+        case .readIndex: "ReadIndex"
+        case .readIndexResponse: "ReadIndexResponse"
+        case .propose: "Propose"
+        case .proposeResponse: "ProposeResponse"
+        case .installSnapshot: "InstallSnapshot"
+        case .installSnapshotResponse: "InstallSnapshotResponse"
+        }
+    }
+}

@@ -73,6 +73,11 @@ struct Command: ParsableCommand {
     @Flag(help: "Let anybody cut this member off from the others by gRPC (fault.proto): for experiments and tests only.")
     var enableFaults = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Where a `swiftwater up` takes orders about its members' processes: for the dashboard. `up` says it itself.", valueName: "dir"))
+    var control: String?
+
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel = Logger.Level.info
 
@@ -91,6 +96,6 @@ struct Command: ParsableCommand {
         options.electionTimeout = electionTimeout.interval
         options.enableFaults = enableFaults
         options.http = http
-        try Process.run(options, logLevel: logLevel)
+        try Process.run(options, control: control, logLevel: logLevel)
     }
 }

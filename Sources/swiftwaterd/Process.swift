@@ -7,14 +7,14 @@ import Server
 
 /// The life of the process: one loop on a thread of its own, signals, and the exit code that says how it ended.
 enum Process {
-    static func run(_ options: MemberOptions, logLevel: Logger.Level) throws {
+    static func run(_ options: MemberOptions, control: String?, logLevel: Logger.Level) throws {
         var log = Logger(label: options.name ?? "swiftwaterd", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = logLevel
         raiseOpenFileLimit()
         returnFreedMemory()
         let thread = LoopThread(name: "member")
         thread.start()
-        let life = Life(thread: thread, options: options, log: log)
+        let life = Life(thread: thread, options: options, control: control, log: log)
         Task { await life.begin() }
         // The main thread has nothing else to do: whoever ends the process calls exit.
         withExtendedLifetime((thread, life)) { while true { pause() } }
@@ -27,6 +27,7 @@ actor Life {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     private var options: MemberOptions
+    private let control: String?
     private let log: Logger
     private var signals: [SignalWatcher] = []
     private var member: Member?
@@ -36,9 +37,10 @@ actor Life {
     /// The contract: a signal ends the process within five seconds, come what may.
     static let patience = Interval.milliseconds(4_500)
 
-    init(thread: LoopThread, options: MemberOptions, log: Logger) {
+    init(thread: LoopThread, options: MemberOptions, control: String?, log: Logger) {
         loop = thread.loop
         self.options = options
+        self.control = control
         self.log = log
     }
 
@@ -70,7 +72,7 @@ actor Life {
     private func openGateway() async {
         guard let address = options.http else { return }
         do throws(GatewayFailure) {
-            let gateway = try await Gateway.start(on: address, log: log)
+            let gateway = try await Gateway.start(on: address, control: control, log: log)
             self.gateway = gateway
             options.http = gateway.announced(advertised: options.advertise ?? options.listen)
             log.notice("serving HTTP", metadata: ["address": "\(gateway.address)"])

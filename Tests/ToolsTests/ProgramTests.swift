@@ -40,7 +40,7 @@ struct ProgramTests {
         (["--timeout", "soon", "get", "k"], "--timeout takes a length of time like 5s or 500ms, not 'soon'"),
         (["--output", "xml", "get", "k"], "--output is text or json, not 'xml'"),
         (["--endpoints", "nowhere", "ping"], "--endpoints: 'nowhere' has no port: write HOST:PORT, as in 127.0.0.1:7401"),
-        (["lab"], "there is no command 'lab'"),
+        (["lob"], "there is no command 'lob'"),
         (["help", "frob"], "there is no command 'frob'"),
     ] as [([String], String)])
     func usage(words: [String], message: String) {

@@ -210,6 +210,15 @@ def check_faults_need_the_switch(member):
             refused(member.v1(f"fault/{name}", body), 400, "INVALID_ARGUMENT")
 
 
+def check_processes_belong_to_who_started_them(member):
+    refused(member.get("/v1/process/list"), 501, "UNIMPLEMENTED")
+    for order in ["stop", "terminate", "freeze", "resume", "restart"]:
+        refused(member.v1(f"process/{order}", {"name": "n1"}), 501, "UNIMPLEMENTED")
+        for body in [{}, {"name": ""}, {"name": "n1 n2"}, {"name": "x" * 65}, {"name": "n1", "x": 1}, {"name": 1}]:
+            refused(member.v1(f"process/{order}", body), 400, "INVALID_ARGUMENT")
+    equal(member.get("/livez").status_code, 200)
+
+
 def check_status(member):
     status = member.get("/v1/cluster/status").json()
     equal(len(status["members"]), 3)
