@@ -77,7 +77,7 @@ let package = Package(
             ],
             resources: [.embedInCode("page")], swiftSettings: settings),
         room("Client", ["Base", "Consensus", "Keyspace", "EventLoop", "GRPC", "Wire", deque]),
-        room("Tools", ["Base", "Consensus", "Keyspace", "Simulation", "EventLoop", "GRPC", "Wire", "Client", "CEdit", histogram, argumentParser]),
+        room("Tools", ["Base", "Consensus", "Keyspace", "LogFormat", "Storage", "Replica", "Simulation", "EventLoop", "GRPC", "Wire", "Server", "Client", "CEdit", histogram, argumentParser]),
         .executableTarget(name: "swiftwaterd", dependencies: ["CJemalloc", "Server", "Gateway", "Replica", "Base", "EventLoop", logging, argumentParser], swiftSettings: settings),
         .executableTarget(name: "swiftwater", dependencies: ["Tools", "Client", "Base", argumentParser], swiftSettings: settings),
 
@@ -100,7 +100,7 @@ let package = Package(
         tests("WireTests", ["Wire", "Consensus", "Keyspace", "Base"]),
         tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
         tests("ClientTests", ["Client", "FakeMember", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
-        tests("ToolsTests", ["Tools", "Client", "FakeMember", "Simulation", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
+        tests("ToolsTests", ["Tools", "Client", "FakeMember", "Server", "Storage", "LogFormat", "Replica", "Consensus", "Simulation", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("ClusterTests", ["Simulation", "Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("HouseTests", []),
     ],

@@ -1,7 +1,8 @@
 import Base
 
 /// Reads a snapshot from pieces of any size and builds its keyspace on the way, bottom-up: no key is searched for. What it
-/// holds beside the keyspace is at most one chunk and one record. After a fault it is good for nothing more.
+/// holds beside the keyspace is at most one chunk and one record. After a fault it is good for nothing more. One that only
+/// checks builds nothing, and sees the same faults.
 public struct SnapshotDecoder: ~Copyable {
     /// Known once the first chunk is in.
     public private(set) var head: SnapshotHead?
@@ -11,7 +12,8 @@ public struct SnapshotDecoder: ~Copyable {
     /// A chunk as far as it has come; it begins at `chunkStart`.
     private var pending = Bytes()
     private var chunkStart: UInt64 = 0
-    private var checksum: UInt32 = 0
+    /// Of all chunks so far.
+    public private(set) var checksum: UInt32 = 0
     private var kind: SnapshotFormat.ChunkKind?
     /// A record that goes on.
     private var partial = Bytes()
@@ -19,8 +21,14 @@ public struct SnapshotDecoder: ~Copyable {
     private var sessions: [Session] = []
     private var builder = MapBuilder()
     private var lastKey: Bytes?
+    /// How many keys were taken in.
+    public private(set) var keyCount = 0
+    private let builds: Bool
 
-    public init() {}
+    public init() { builds = true }
+
+    /// One that only checks: `finishChecking` ends it, not `finish`.
+    public init(checking: Void) { builds = false }
 
     /// Takes in the next bytes.
     public mutating func feed(_ bytes: Bytes) throws(SnapshotFault) {
@@ -46,8 +54,8 @@ public struct SnapshotDecoder: ~Copyable {
 
     /// The keyspace, when all of the snapshot is in: the end of the decoder.
     public mutating func finish() throws(SnapshotFault) -> Keyspace {
-        guard kind == .end, let head else { throw .truncated(at: byteCount) }
-        guard pending.isEmpty else { throw damaged("something stands behind the end") }
+        precondition(builds, "a decoder that only checks has no keyspace")
+        let head = try finishChecking()
         var keyspace = Keyspace()
         keyspace.contents.map = builder.finish()
         keyspace.contents.revision = head.revision
@@ -55,6 +63,14 @@ public struct SnapshotDecoder: ~Copyable {
         keyspace.contents.timeMs = head.timeMs
         keyspace.contents.sessions = SessionTable(sessions, limits: head.limits)
         return keyspace
+    }
+
+    /// What the snapshot says of itself, when all of it is in and whole.
+    @discardableResult
+    public mutating func finishChecking() throws(SnapshotFault) -> SnapshotHead {
+        guard kind == .end, let head else { throw .truncated(at: byteCount) }
+        guard pending.isEmpty else { throw damaged("something stands behind the end") }
+        return head
     }
 
     /// Head and payload of the chunk that begins with `bytes`; nil while its head is not complete.
@@ -116,8 +132,8 @@ public struct SnapshotDecoder: ~Copyable {
         case .end:
             let counts = (try fields.number(), try fields.number())
             let length = try fields.fixedNumber()
-            guard let head, counts.0 == sessions.count, counts.1 == builder.count, length == chunkStart,
-                head.keyCount == builder.count, head.sessionCount == sessions.count
+            guard let head, counts.0 == sessions.count, counts.1 == keyCount, length == chunkStart,
+                head.keyCount == keyCount, head.sessionCount == sessions.count
             else { throw .tooLong(at: fields.offset) }
         }
         guard fields.remaining == 0 else { throw .tooLong(at: fields.offset) }
@@ -131,8 +147,9 @@ public struct SnapshotDecoder: ~Copyable {
         guard let head, record.created <= record.modified, record.modified <= head.revision, record.version > 0 else {
             throw .tooLong(at: at)
         }
+        keyCount += 1
         lastKey = key
-        builder.append(record)
+        if builds { builder.append(record) }
     }
 
     private mutating func readSession(_ fields: inout FieldReader) throws(Command.Failure) {

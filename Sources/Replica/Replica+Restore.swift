@@ -69,7 +69,8 @@ extension Replica {
 }
 
 extension RecoveryFailure {
-    init(_ fault: SnapshotFault, in file: DiskFile) {
+    /// What is wrong with the content of a snapshot file.
+    public init(_ fault: SnapshotFault, in file: DiskFile) {
         switch fault {
         case .newerFormat(let version, _): self = .newerFormat(file, version: version)
         case .truncated(let offset):

@@ -55,7 +55,7 @@ public final class RealDirectory: DirectoryImage, Sendable {
         }
     }
 
-    private static func syncParent(of path: String) throws(DiskError) {
+    static func syncParent(of path: String) throws(DiskError) {
         let number = open(parent(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard number >= 0 else { throw DiskError(errno, from: "open", nil) }
         let parent = DiskExecutor.Descriptor(number)
@@ -69,32 +69,7 @@ public final class RealDirectory: DirectoryImage, Sendable {
         return slash == parts.startIndex ? "/" : String(parts[..<slash])
     }
 
-    public func list() throws(DiskError) -> [(file: DiskFile, size: Int)] {
-        // A description of its own: reading through the shared one would move its position.
-        let number = openat(descriptor.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard number >= 0 else { throw DiskError(errno, from: "open", nil) }
-        guard let stream = fdopendir(number) else {
-            close(number)
-            throw DiskError(errno, from: "fdopendir", nil)
-        }
-        defer { closedir(stream) }
-        var found: [(file: DiskFile, size: Int)] = []
-        while true {
-            errno = 0
-            guard let record = readdir(stream) else { break }
-            let name = withUnsafePointer(to: &record.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard let file = DiskFile(name: name) else { continue }
-            var status = stat()
-            guard fstatat(descriptor.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
-                throw DiskError(errno, from: "stat", file)
-            }
-            found.append((file, Int(status.st_size)))
-        }
-        guard errno == 0 else { throw DiskError(errno, from: "readdir", nil) }
-        return found
-    }
+    public func list() throws(DiskError) -> [(file: DiskFile, size: Int)] { try Self.list(descriptor) }
 
     public func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {
         try executor.read(file, offset: offset, count: count)

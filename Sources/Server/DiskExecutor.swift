@@ -152,13 +152,19 @@ extension DiskExecutor {
     }
 
     func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {
-        let descriptor = try open(file)
-        return try Bytes(capacity: count) { (buffer) throws(DiskError) in
+        try open(file).read(file, offset: offset, count: count)
+    }
+}
+
+extension DiskExecutor.Descriptor {
+    /// `count` bytes from `offset`, fewer at the end of the file.
+    func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {
+        try Bytes(capacity: count) { (buffer) throws(DiskError) in
             var done = 0
             while done < count {
-                let got = pread(descriptor.number, buffer.baseAddress! + done, count - done, off_t(offset + done))
+                let got = pread(number, buffer.baseAddress! + done, count - done, off_t(offset + done))
                 if got < 0, errno == EINTR { continue }
-                guard got >= 0 else { throw failure("pread", file) }
+                guard got >= 0 else { throw DiskError(errno, from: "pread", file) }
                 guard got > 0 else { break }
                 done += got
             }

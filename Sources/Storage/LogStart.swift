@@ -97,7 +97,13 @@ extension RecoveryReader {
         }
         found.sort { $0.index < $1.index }
         guard let newest = found.last else { return (nil, []) }
-        let file = DiskFile.snapshot(newest.index.rawValue)
+        let header = try snapshotHeader(newest.index, size: newest.size, of: member)
+        return (header, found.dropLast().map(\.index))
+    }
+
+    /// The head of one snapshot, whose file has that size.
+    func snapshotHeader(_ index: Index, size: Int, of member: MemberID) throws(RecoveryFailure) -> SnapshotHeader {
+        let file = DiskFile.snapshot(index.rawValue)
         let bytes = try bytes(file, 0, Format.sectorBytes)
         let header: SnapshotHeader
         do {
@@ -105,14 +111,14 @@ extension RecoveryReader {
         } catch {
             throw RecoveryFailure(error, "the head of the snapshot", in: file, at: 0)
         }
-        guard header.index == newest.index else {
+        guard header.index == index else {
             throw .damaged(Damage(file, at: 0, "it is the snapshot of \(header.index) under another name"))
         }
-        guard newest.size == SnapshotHeader.contentStart + header.length else {
+        guard size == SnapshotHeader.contentStart + header.length else {
             throw .damaged(Damage(
-                file, at: min(newest.size, SnapshotHeader.contentStart + header.length),
-                "the file is \(newest.size) bytes long, not \(SnapshotHeader.contentStart + header.length)"))
+                file, at: min(size, SnapshotHeader.contentStart + header.length),
+                "the file is \(size) bytes long, not \(SnapshotHeader.contentStart + header.length)"))
         }
-        return (header, found.dropLast().map(\.index))
+        return header
     }
 }

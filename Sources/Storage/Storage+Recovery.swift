@@ -83,7 +83,7 @@ struct RecoveryReader<Image: DirectoryImage> {
         return steps
     }
 
-    private func readIdentity() throws(RecoveryFailure) -> Identity? {
+    func readIdentity() throws(RecoveryFailure) -> Identity? {
         guard let size = size(of: .identity) else {
             guard try holdsNoMember() else {
                 throw .damaged(Damage(.identity, at: 0, "the file is missing, and there are others of a member"))
@@ -115,7 +115,7 @@ struct RecoveryReader<Image: DirectoryImage> {
         return true
     }
 
-    private func bootstrap(_ identity: Identity) throws(RecoveryFailure) -> Configuration? {
+    func bootstrap(_ identity: Identity) throws(RecoveryFailure) -> Configuration? {
         guard !identity.configuration.isEmpty else { return nil }
         do {
             return try Configuration(decoding: identity.configuration)
@@ -126,7 +126,7 @@ struct RecoveryReader<Image: DirectoryImage> {
 
     /// The newer of the two slots. A slot is one sector and is written whole or not at all, so one that cannot be read
     /// was damaged, and nobody can say whether it held the newer vote: in doubt, refuse (pitfall 4).
-    private func readState(of member: MemberID?) throws(RecoveryFailure) -> (HardState, number: UInt64) {
+    func readState(of member: MemberID?) throws(RecoveryFailure) -> (HardState, number: UInt64) {
         guard size(of: .state) == Format.stateBytes else {
             throw .damaged(Damage(.state, at: 0, "the file is missing or has another size"))
         }

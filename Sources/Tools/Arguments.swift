@@ -2,7 +2,16 @@ import Base
 import Client
 
 /// How answers are printed.
-public enum OutputFormat: String, Sendable, CaseIterable { case text, json }
+public enum OutputFormat: String, Sendable, CaseIterable {
+    case text, json
+
+    /// What a tool's own --output says, or else what stood before the tool's name.
+    static func read(_ own: String?, before: OutputFormat?) throws(UsageError) -> OutputFormat {
+        var connection = Grammar.Connection(output: before)
+        if let own { _ = try connection.read("--output", own) }
+        return connection.output ?? .text
+    }
+}
 
 /// The options and the other words of one command.
 struct Arguments {

@@ -160,6 +160,9 @@ extension CommandReference {
         CommandReference(
             name: "check-history", chapter: .tools, synopsis: ["FILE.jsonl"],
             summary: "could what clients saw have happened one operation at a time?"),
+        CommandReference(
+            name: "inspect", chapter: .tools, synopsis: ["DATA-DIR [--records [--from I] [--limit N]]"],
+            summary: "what is in a stopped member's data directory, and whether all of it is whole"),
     ]
 
     private static let promptCommands: [CommandReference] = [

@@ -16,7 +16,7 @@ public struct LogPrinter: Sendable {
     /// The lines of the next entries. In JSON each is an object on a line of its own.
     public mutating func lines(_ records: [Wire.LogRecord]) -> [String] {
         count += records.count
-        if style == .json { return records.map { Self.json($0).text } }
+        if style == .json { return records.map { JSONText.object(Self.json($0)).text } }
         var lines: [String] = []
         if !hasHeading, !records.isEmpty {
             lines.append("   INDEX    TERM  KIND           COMMITTED  COMMAND")
@@ -57,11 +57,11 @@ public struct LogPrinter: Sendable {
         }
     }
 
-    private static func brief(_ text: String) -> String {
+    static func brief(_ text: String) -> String {
         text.count <= commandLength ? text : text.prefix(commandLength - 1) + "…"
     }
 
-    private static func description(_ record: Wire.LogRecord) -> String {
+    static func description(_ record: Wire.LogRecord) -> String {
         switch (record.command, record.configuration) {
         case (.single(let operation)?, _): typed(operation)
         case (.transaction(let operations)?, _): operations.map(typed).joined(separator: "; ")
@@ -96,7 +96,7 @@ public struct LogPrinter: Sendable {
 }
 
 extension LogPrinter {
-    private static func json(_ record: Wire.LogRecord) -> JSONText {
+    static func json(_ record: Wire.LogRecord) -> [(String, JSONText)] {
         var members: [(String, JSONText)] = [
             ("index", .unsigned(record.index.rawValue)), ("term", .unsigned(record.term.rawValue)),
             ("kind", .string(kind(record.kind))), ("time_ms", .unsigned(record.timeMs)),
@@ -119,7 +119,7 @@ extension LogPrinter {
         if let request = record.requestID {
             members += [("session_id", .unsigned(request.sessionID)), ("sequence", .unsigned(request.sequence))]
         }
-        return .object(members)
+        return members
     }
 
     private static func json(_ operation: Operation) -> JSONText {

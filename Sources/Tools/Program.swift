@@ -37,6 +37,7 @@ public struct Program: Sendable {
         case bench([String], Grammar.Connection)
         case simulate([String], OutputFormat?)
         case checkHistory([String])
+        case inspect([String], OutputFormat?)
     }
 
     func task(_ words: [Bytes]) throws(UsageError) -> Task {
@@ -57,6 +58,7 @@ public struct Program: Sendable {
         if name == "bench" { return .bench(Array(command.dropFirst()), connection) }
         if name == "simulate" { return .simulate(Array(command.dropFirst()), connection.output) }
         if name == "check-history" { return .checkHistory(Array(command.dropFirst())) }
+        if name == "inspect" { return .inspect(Array(command.dropFirst()), connection.output) }
         // The words as they were typed: a value need not be text.
         let line = try Grammar(.commandLine).parse(words: words.suffix(command.count))
         return .one(line.command, connection.overridden(by: line.connection))
@@ -75,6 +77,7 @@ public struct Program: Sendable {
         if name == "up" { return [UpArguments.helpMessage()] }
         if name == "simulate" { return [SimulateArguments.helpMessage()] }
         if name == "check-history" { return [CheckHistoryArguments.helpMessage()] }
+        if name == "inspect" { return [InspectArguments.helpMessage()] }
         guard let lines = Help(.commandLine).about(name) else {
             let near = CommandReference.nearest(to: name, in: CommandReference.oneShot).map { "did you mean: \($0)" }
             throw UsageError("there is no command '\(name)'", hint: near ?? "try: swiftwater help")
@@ -102,6 +105,8 @@ public struct Program: Sendable {
             return try simulate(words, format)
         case .checkHistory(let words):
             return finish(try checkHistory(words))
+        case .inspect(let words, let format):
+            return finish(try inspect(words, format))
         }
     }
 

@@ -37,6 +37,11 @@ public enum ExitCode: Int32, Sendable, Comparable {
     case clusterError = 2
     case noAnswer = 3
     case usage = 64
+    /// `inspect`, `restore`: what was read is damaged, or newer than this program.
+    case damaged = 65
+    /// Somebody else has it.
+    case unavailable = 69
+    case diskError = 74
 
     /// `simulate`: a seed fails.
     public static let seedFailed = ExitCode.noSuchKey

@@ -67,9 +67,7 @@ struct SimulateArguments: ParsableCommand {
 
     /// `before`: what was said before the command.
     func format(_ before: OutputFormat?) throws(UsageError) -> OutputFormat {
-        var connection = Grammar.Connection(output: before)
-        if let output { _ = try connection.read("--output", output) }
-        return connection.output ?? .text
+        try OutputFormat.read(output, before: before)
     }
 
     /// All that can be planted.

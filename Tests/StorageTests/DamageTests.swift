@@ -9,7 +9,7 @@ import VirtualDisk
 /// acknowledged, or is refused.
 @Suite struct DamageTests {
     /// A life with two segments, truncations, frames of one and of many sectors, and frames with blank sectors.
-    private func lived(witnessed: Bool) throws -> (rig: Rig, model: Model) {
+    func lived(witnessed: Bool) throws -> (rig: Rig, model: Model) {
         let rig = try Rig()
         var model = Model()
         var token: UInt64 = 0
@@ -71,7 +71,7 @@ import VirtualDisk
     }
 
     /// Offsets worth changing: all of what is written, and some of the zeros.
-    private func interesting(_ content: [UInt8]) -> [Int] {
+    func interesting(_ content: [UInt8]) -> [Int] {
         var offsets: [Int] = []
         for start in stride(from: 0, to: content.count, by: 512) {
             let sector = content[start..<min(start + 512, content.count)]
