@@ -101,7 +101,7 @@ let package = Package(
         tests("ServerTests", ["Server", "Storage", "Replica", "Keyspace", "Consensus", "Base"]),
         tests("ClientTests", ["Client", "FakeMember", "GRPC", "EventLoop", "Wire", "Keyspace", "Base"]),
         tests("ToolsTests", ["Tools", "Client", "FakeMember", "Server", "Storage", "LogFormat", "Replica", "Consensus", "Simulation", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
-        tests("ClusterTests", ["Simulation", "Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
+        tests("ClusterTests", ["Consensus", "Simulation", "Client", "EventLoop", "GRPC", "Wire", "Keyspace", "Base"]),
         tests("HouseTests", []),
     ],
     swiftLanguageModes: [.v6]

@@ -34,12 +34,26 @@ extension Client {
         return node ?? ""
     }
 
+    /// A backup of the whole store at one moment, in pieces of at most a mebibyte as they come: one behind the other they are
+    /// the file. `body` is called with some of them at a time; when it returns false, the rest is not asked for.
+    ///
+    /// Another member is asked only as long as no piece has come.
+    public func eachBackupPiece(_ body: @Sendable ([Wire.BackupPiece]) async -> Bool) async throws(ClientError) {
+        let codec = codec
+        try await stream(
+            Self.backupPath, codec.encodeBackupRequest(), buffer: Self.backupBuffer,
+            decode: { span in [try codec.decodeBackupPiece(span)] }, body)
+    }
+
+    /// Pieces that are held for a slow `body`.
+    private static let backupBuffer = 8
+    private static let backupPath = MethodPath(Wire.Path.clusterBackup)
     private static let keysPath = MethodPath(Wire.Path.kvKeys)
     private static let logPath = MethodPath(Wire.Path.clusterRequestLog)
 
     /// Reads a stream of answers from the first member that begins to give one.
     private func stream<Element: Sendable>(
-        _ path: MethodPath, _ request: Bytes, only: Endpoint? = nil,
+        _ path: MethodPath, _ request: Bytes, only: Endpoint? = nil, buffer: Int? = nil,
         decode: @escaping (RawSpan) throws -> [Element], _ body: @Sendable ([Element]) async -> Bool
     ) async throws(ClientError) {
         let began = loop.now
@@ -52,7 +66,7 @@ extension Client {
                 let endpoint = only ?? endpoints[place % endpoints.count]
                 let left = max(.milliseconds(1), deadline - loop.now)
                 let patience = only == nil ? min(left, options.readAttempt) : left
-                let (end, hasBegun) = await read(endpoint, path, request, patience, decode, body)
+                let (end, hasBegun) = await read(endpoint, path, request, patience, buffer, decode, body)
                 guard let end else {
                     if only == nil { preferred = place % endpoints.count }
                     return
@@ -80,10 +94,10 @@ extension Client {
     /// One stream from one member. `end` nil: `body` has had enough.
     private func read<Element: Sendable>(
         _ endpoint: Endpoint, _ path: MethodPath, _ request: Bytes, _ patience: Interval,
-        _ decode: @escaping (RawSpan) throws -> [Element], _ body: @Sendable ([Element]) async -> Bool
+        _ buffer: Int?, _ decode: @escaping (RawSpan) throws -> [Element], _ body: @Sendable ([Element]) async -> Bool
     ) async -> (end: StreamReader<Element>.End?, hasBegun: Bool) {
         let call = channel(to: endpoint).stream(path)
-        let reader = StreamReader(call, on: loop, limit: options.streamBuffer, patience: patience, decode: decode)
+        let reader = StreamReader(call, on: loop, limit: buffer ?? options.streamBuffer, patience: patience, decode: decode)
         call.send(request)
         call.finishSending()
         defer { reader.close() }

@@ -6,6 +6,8 @@ public struct SnapshotEncoder: Sendable {
     public let head: SnapshotHead
     /// How many bytes were given so far.
     public private(set) var byteCount: UInt64 = 0
+    /// How many keys were given so far.
+    public private(set) var keysGiven = 0
 
     private let contents: KeyspaceContents
     private let chunkBytes: Int
@@ -111,6 +113,7 @@ public struct SnapshotEncoder: Sendable {
         var tooLarge: Record?
         var isAtEnd = true
         let limit = chunkBytes + SnapshotFormat.chunkHeadBytes
+        var given = 0
         contents.map.forEach(after: lastKey) { record in
             let size = record.encodedSizeBound
             guard writer.count + size <= limit else {
@@ -120,6 +123,7 @@ public struct SnapshotEncoder: Sendable {
             }
             record.encode(into: &writer)
             last = record.key
+            given += 1
             return true
         }
         if let tooLarge {
@@ -127,9 +131,11 @@ public struct SnapshotEncoder: Sendable {
             tooLarge.encode(into: &whole)
             large = whole.finish()
             last = tooLarge.key
+            given = 1
         }
         // The frozen version keeps the key's record alive, so that its slice keeps nothing more.
         lastKey = last ?? lastKey
+        keysGiven += given
         if isAtEnd { stage = .end }
     }
 

@@ -23,11 +23,9 @@ extension Replica {
         else { return }
         let index = keyspace.appliedIndex
         guard index > max(raft.snapshot?.index ?? 0, storage.snapshot?.index ?? 0), let term = raft.term(at: index),
-            let placed = raft.configuration(asOf: index)
+            let placed = raft.configuration(asOf: index),
+            let encoder = encoder(of: keyspace.frozen(), chunkBytes: limits.snapshotChunkBytes)
         else { return }
-        let encoder = SnapshotEncoder(
-            keyspace.frozen(), term: term, configurationIndex: placed.index,
-            configuration: placed.configuration.encode(), chunkBytes: limits.snapshotChunkBytes)
         snapshotNumber += 1
         bytesSinceSnapshot = 0
         storage.beginSnapshot(index: index, term: term)
@@ -35,6 +33,15 @@ extension Replica {
             number: snapshotNumber,
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
             rest: encoder)
+    }
+
+    /// What writes a version of this keyspace as a snapshot; nil when the log does not know its term any more.
+    public func encoder(of frozen: FrozenKeyspace, chunkBytes: Int) -> SnapshotEncoder? {
+        guard let term = raft.term(at: frozen.appliedIndex), let placed = raft.configuration(asOf: frozen.appliedIndex)
+        else { return nil }
+        return SnapshotEncoder(
+            frozen, term: term, configurationIndex: placed.index, configuration: placed.configuration.encode(),
+            chunkBytes: chunkBytes)
     }
 
     private var snapshotThreshold: Int {

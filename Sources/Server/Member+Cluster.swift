@@ -43,6 +43,14 @@ extension Member {
                 call.fail(error)
             }
         }
+        server.register(MethodPath(Wire.Path.clusterBackup)) { [unowned self] call, message in
+            do throws(Wire.DecodeFailure) {
+                try codec.decodeBackupRequest(message)
+                beginBackup(call)
+            } catch {
+                call.fail(error)
+            }
+        }
         registerMembershipCalls()
     }
 

@@ -64,6 +64,8 @@ public actor Member {
     /// Pieces of a leader's snapshot that are not answered.
     var snapshotCalls: [UInt64: (call: ServerCall, from: MemberID)] = [:]
     var lastSnapshotCall: UInt64 = 0
+    /// Backups on their way to clients: at most `BackupStream.limit`.
+    var backups = 0
     /// Only with `--enable-faults`.
     let faults: Faults?
     /// Who led when writes were last passed on: when it changes, what is on its way there is given up.
@@ -189,6 +191,7 @@ public actor Member {
         case .unary(let call): reply(to: call, answer.result)
         case .forwarded(let batch, let proposal): reply(to: batch, proposal, answer.result)
         case .keys(let stream): stream.receive(answer.result)
+        case .backup(let stream): stream.receive(answer.result, self)
         case .log(let stream): stream.receive(answer.result, codec: codec)
         case .session(let call): reply(toOpenSession: call, answer.result)
         case .transfer(let call): reply(toTransfer: call, answer.result)

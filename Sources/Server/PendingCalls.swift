@@ -14,6 +14,7 @@ struct PendingCalls {
         /// One of the writes that a follower passed on together.
         case forwarded(ForwardedBatch, proposal: UInt64)
         case keys(KeyStream)
+        case backup(BackupStream)
         case log(LogStream)
         case transfer(ServerCall)
         case change(ServerCall)

@@ -161,8 +161,13 @@ extension CommandReference {
             name: "check-history", chapter: .tools, synopsis: ["FILE.jsonl"],
             summary: "could what clients saw have happened one operation at a time?"),
         CommandReference(
-            name: "inspect", chapter: .tools, synopsis: ["DATA-DIR [--records [--from I] [--limit N]]"],
-            summary: "what is in a stopped member's data directory, and whether all of it is whole"),
+            name: "backup", chapter: .tools, synopsis: ["FILE"], summary: "the whole store at one moment, into a file"),
+        CommandReference(
+            name: "restore", chapter: .tools, synopsis: ["FILE --data-dir DIR …"],
+            summary: "a new cluster out of a backup"),
+        CommandReference(
+            name: "inspect", chapter: .tools, synopsis: ["DATA-DIR"],
+            summary: "what is in a stopped member's directory, or in a backup, and is all of it whole?"),
     ]
 
     private static let promptCommands: [CommandReference] = [

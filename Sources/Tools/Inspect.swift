@@ -8,7 +8,7 @@ import Server
 import Storage
 import Wire
 
-/// `swiftwater inspect DATA-DIR`
+/// `swiftwater inspect DATA-DIR`, `swiftwater inspect BACKUP`
 struct InspectArguments: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftwater inspect",
@@ -16,14 +16,14 @@ struct InspectArguments: ParsableCommand {
         discussion: """
             Tells who the member is, its term and vote, what its segments and snapshots hold, and whether every checksum \
             holds. Nothing is changed, not even what a start would tidy up. A member that runs has its directory locked: \
-            stop it first, or look at a copy.
+            stop it first, or look at a copy. Of a file it says whether it is a whole backup.
 
             Ends with 0 when a member can start here; with 65 when something is damaged or newer than this program, which \
             is named by file and byte; with 69 when the member runs; with 74 when the disk fails. --output json prints \
             each entry of --records as an object on a line, and one object for the rest at the end.
             """)
 
-    @Argument(help: "The data directory.") var directory: String
+    @Argument(help: "The data directory, or a backup.") var directory: String
     @Flag(help: "List the entries of the log too, in the order of the files.") var records = false
     @Option(help: ArgumentHelp("With --records: from this index on.", valueName: "I")) var from: UInt64 = 0
     @Option(help: ArgumentHelp("With --records: at most so many.", valueName: "N")) var limit: UInt64?
@@ -39,6 +39,7 @@ extension Program {
             throw UsageError("--from and --limit choose among --records", hint: "try: swiftwater inspect --help")
         }
         let format = try OutputFormat.read(arguments.output, before: format)
+        if BackupFile.isFile(arguments.directory) { return Self.inspected(backup: arguments.directory, format) }
         let directory: ReadOnlyDirectory
         do {
             directory = try ReadOnlyDirectory(path: arguments.directory)
@@ -57,6 +58,16 @@ extension Program {
         var report = InspectReport(directory: arguments.directory, inspection: inspection)
         for snapshot in inspection.snapshots { report.add(SnapshotCheck(snapshot, in: directory)) }
         return report.printed(format, after: records.count > 0)
+    }
+
+    private static func inspected(backup path: String, _ format: OutputFormat) -> Printed {
+        do throws(RestoreFailure) {
+            let summary = try BackupFile.check(path)
+            guard format == .text else { return Printed(line: summary.json.text) }
+            return Printed(lines: summary.lines(path) + ["", "everything checks out"])
+        } catch {
+            return Printed(errors: "swiftwater: \(error)\n", code: error.code)
+        }
     }
 
     private static func refusal(_ failure: RealDirectory.Failure) -> Printed {

@@ -38,6 +38,8 @@ public struct Program: Sendable {
         case simulate([String], OutputFormat?)
         case checkHistory([String])
         case inspect([String], OutputFormat?)
+        case backup([String], Grammar.Connection)
+        case restore([String], OutputFormat?)
     }
 
     func task(_ words: [Bytes]) throws(UsageError) -> Task {
@@ -59,6 +61,8 @@ public struct Program: Sendable {
         if name == "simulate" { return .simulate(Array(command.dropFirst()), connection.output) }
         if name == "check-history" { return .checkHistory(Array(command.dropFirst())) }
         if name == "inspect" { return .inspect(Array(command.dropFirst()), connection.output) }
+        if name == "backup" { return .backup(Array(command.dropFirst()), connection) }
+        if name == "restore" { return .restore(Array(command.dropFirst()), connection.output) }
         // The words as they were typed: a value need not be text.
         let line = try Grammar(.commandLine).parse(words: words.suffix(command.count))
         return .one(line.command, connection.overridden(by: line.connection))
@@ -78,6 +82,8 @@ public struct Program: Sendable {
         if name == "simulate" { return [SimulateArguments.helpMessage()] }
         if name == "check-history" { return [CheckHistoryArguments.helpMessage()] }
         if name == "inspect" { return [InspectArguments.helpMessage()] }
+        if name == "backup" { return [BackupArguments.helpMessage()] }
+        if name == "restore" { return [RestoreArguments.helpMessage()] }
         guard let lines = Help(.commandLine).about(name) else {
             let near = CommandReference.nearest(to: name, in: CommandReference.oneShot).map { "did you mean: \($0)" }
             throw UsageError("there is no command '\(name)'", hint: near ?? "try: swiftwater help")
@@ -107,6 +113,10 @@ public struct Program: Sendable {
             return finish(try checkHistory(words))
         case .inspect(let words, let format):
             return finish(try inspect(words, format))
+        case .backup(let words, let connection):
+            return finish(try backup(words, connection))
+        case .restore(let words, let format):
+            return finish(try restore(words, format))
         }
     }
 
@@ -149,7 +159,7 @@ public struct Program: Sendable {
         }
     }
 
-    private func client(_ connection: Grammar.Connection) throws(UsageError) -> Client {
+    func client(_ connection: Grammar.Connection) throws(UsageError) -> Client {
         let options = connection.timeout.map { ClientOptions(timeout: $0) } ?? ClientOptions()
         return Client(endpoints: try endpoints(connection), options: options)
     }

@@ -8,7 +8,8 @@ import Synchronization
 /// Writes to standard error. When even that fails, there is nobody left to tell.
 public func writeErrors(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
 
-private func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+/// All of it; false, and errno, when that cannot be done.
+func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     var written = 0
     while written < bytes.count {
         let count = bytes.withUnsafeBytes { buffer in

@@ -28,6 +28,7 @@ public enum Wire {
         public static let clusterRemoveServer = "/swiftwater.v1.Cluster/RemoveServer"
         public static let clusterTransferLeadership = "/swiftwater.v1.Cluster/TransferLeadership"
         public static let clusterOpenSession = "/swiftwater.v1.Cluster/OpenSession"
+        public static let clusterBackup = "/swiftwater.v1.Cluster/Backup"
 
         public static let raftHello = "/swiftwater.v1.Raft/Hello"
         public static let raftRequestVote = "/swiftwater.v1.Raft/RequestVote"
@@ -52,7 +53,7 @@ public enum Wire {
         public static let all = [
             kvPing, kvGet, kvSet, kvStrlen, kvDelete, kvAppend, kvKeys, kvTransact,
             clusterStatus, clusterRequestLog, clusterAddServer, clusterRemoveServer, clusterTransferLeadership,
-            clusterOpenSession,
+            clusterOpenSession, clusterBackup,
             raftHello, raftRequestVote, raftAppendEntries, raftInstallSnapshot, raftTimeoutNow, raftPropose,
             raftReadIndex,
         ]

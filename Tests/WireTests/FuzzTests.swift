@@ -30,6 +30,8 @@ struct FuzzTests {
         attempt(codec.decodeTransactResponse)
         attempt(codec.decodeStatusRequest)
         attempt(codec.decodeOpenSessionRequest)
+        attempt(codec.decodeBackupRequest)
+        attempt(codec.decodeBackupPiece)
         attempt(codec.decodeStatus)
         attempt(codec.decodeRequestLog)
         attempt(codec.decodeLogRecord)

@@ -107,7 +107,24 @@ extension Random {
         ) { bytes in try decoding(bytes, codec.decodeOpenSessionResponse) == id }
     }
 
+    mutating func backupPiece(_ codec: Wire.Codec) -> Sample {
+        let piece = Wire.BackupPiece(data: data(), keys: number(), totalKeys: number(), index: Index(number()))
+        let fields: [String: Any] = [
+            "data": json(piece.data), "keys": json(piece.keys), "total_keys": json(piece.totalKeys),
+            "index": json(piece.index.rawValue),
+        ]
+        return Sample("BackupResponse", codec.encode(piece), fields) { bytes in
+            try decoding(bytes, codec.decodeBackupPiece) == piece
+        }
+    }
+
     mutating func empty(_ codec: Wire.Codec) -> Sample {
+        if pick([true, false, false]) {
+            return Sample("BackupRequest", codec.encodeBackupRequest(), [:]) { bytes in
+                try decoding(bytes, codec.decodeBackupRequest)
+                return true
+            }
+        }
         if bool() {
             return Sample("StatusRequest", codec.encodeStatusRequest(), [:]) { bytes in
                 try decoding(bytes, codec.decodeStatusRequest)

@@ -200,7 +200,7 @@ extension Random {
         for _ in 0..<8 { samples += [request(codec), response(codec), message(codec)] }
         samples += [transactRequest(codec), transactResponse(codec)]
         samples += [status(codec), requestLog(codec), logRecord(codec), logRecord(codec)]
-        samples += [change(codec), changeResponse(codec), session(codec), empty(codec)]
+        samples += [change(codec), changeResponse(codec), session(codec), backupPiece(codec), empty(codec)]
         samples += [hello(codec), timeoutNowResponse(codec), propose(codec), proposeResponse(codec)]
         samples += [snapshotChunk(codec), snapshotAnswer(codec)]
         samples += [setLinks(codec), dropNext(codec), heal(codec), faultState(codec), faultState(codec), faultless(codec)]

@@ -637,6 +637,96 @@ void   swiftwater__v1__open_session_response__free_unpacked
   assert(message->base.descriptor == &swiftwater__v1__open_session_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   swiftwater__v1__backup_request__init
+                     (Swiftwater__V1__BackupRequest         *message)
+{
+  static const Swiftwater__V1__BackupRequest init_value = SWIFTWATER__V1__BACKUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t swiftwater__v1__backup_request__get_packed_size
+                     (const Swiftwater__V1__BackupRequest *message)
+{
+  assert(message->base.descriptor == &swiftwater__v1__backup_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t swiftwater__v1__backup_request__pack
+                     (const Swiftwater__V1__BackupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &swiftwater__v1__backup_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t swiftwater__v1__backup_request__pack_to_buffer
+                     (const Swiftwater__V1__BackupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &swiftwater__v1__backup_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Swiftwater__V1__BackupRequest *
+       swiftwater__v1__backup_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Swiftwater__V1__BackupRequest *)
+     protobuf_c_message_unpack (&swiftwater__v1__backup_request__descriptor,
+                                allocator, len, data);
+}
+void   swiftwater__v1__backup_request__free_unpacked
+                     (Swiftwater__V1__BackupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &swiftwater__v1__backup_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   swiftwater__v1__backup_response__init
+                     (Swiftwater__V1__BackupResponse         *message)
+{
+  static const Swiftwater__V1__BackupResponse init_value = SWIFTWATER__V1__BACKUP_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t swiftwater__v1__backup_response__get_packed_size
+                     (const Swiftwater__V1__BackupResponse *message)
+{
+  assert(message->base.descriptor == &swiftwater__v1__backup_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t swiftwater__v1__backup_response__pack
+                     (const Swiftwater__V1__BackupResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &swiftwater__v1__backup_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t swiftwater__v1__backup_response__pack_to_buffer
+                     (const Swiftwater__V1__BackupResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &swiftwater__v1__backup_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Swiftwater__V1__BackupResponse *
+       swiftwater__v1__backup_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Swiftwater__V1__BackupResponse *)
+     protobuf_c_message_unpack (&swiftwater__v1__backup_response__descriptor,
+                                allocator, len, data);
+}
+void   swiftwater__v1__backup_response__free_unpacked
+                     (Swiftwater__V1__BackupResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &swiftwater__v1__backup_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor swiftwater__v1__member__field_descriptors[6] =
 {
   {
@@ -1726,6 +1816,101 @@ const ProtobufCMessageDescriptor swiftwater__v1__open_session_response__descript
   swiftwater__v1__open_session_response__field_indices_by_name,
   1,  swiftwater__v1__open_session_response__number_ranges,
   (ProtobufCMessageInit) swiftwater__v1__open_session_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define swiftwater__v1__backup_request__field_descriptors NULL
+#define swiftwater__v1__backup_request__field_indices_by_name NULL
+#define swiftwater__v1__backup_request__number_ranges NULL
+const ProtobufCMessageDescriptor swiftwater__v1__backup_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "swiftwater.v1.BackupRequest",
+  "BackupRequest",
+  "Swiftwater__V1__BackupRequest",
+  "swiftwater.v1",
+  sizeof(Swiftwater__V1__BackupRequest),
+  0,
+  swiftwater__v1__backup_request__field_descriptors,
+  swiftwater__v1__backup_request__field_indices_by_name,
+  0,  swiftwater__v1__backup_request__number_ranges,
+  (ProtobufCMessageInit) swiftwater__v1__backup_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor swiftwater__v1__backup_response__field_descriptors[4] =
+{
+  {
+    "data",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__BackupResponse, data),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "keys",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__BackupResponse, keys),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "total_keys",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__BackupResponse, total_keys),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "index",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__BackupResponse, index),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned swiftwater__v1__backup_response__field_indices_by_name[] = {
+  0,   /* field[0] = data */
+  3,   /* field[3] = index */
+  1,   /* field[1] = keys */
+  2,   /* field[2] = total_keys */
+};
+static const ProtobufCIntRange swiftwater__v1__backup_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor swiftwater__v1__backup_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "swiftwater.v1.BackupResponse",
+  "BackupResponse",
+  "Swiftwater__V1__BackupResponse",
+  "swiftwater.v1",
+  sizeof(Swiftwater__V1__BackupResponse),
+  4,
+  swiftwater__v1__backup_response__field_descriptors,
+  swiftwater__v1__backup_response__field_indices_by_name,
+  1,  swiftwater__v1__backup_response__number_ranges,
+  (ProtobufCMessageInit) swiftwater__v1__backup_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue swiftwater__v1__role__enum_values_by_number[6] =

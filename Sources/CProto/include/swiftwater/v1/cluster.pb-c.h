@@ -30,6 +30,8 @@ typedef struct Swiftwater__V1__TransferLeadershipRequest Swiftwater__V1__Transfe
 typedef struct Swiftwater__V1__TransferLeadershipResponse Swiftwater__V1__TransferLeadershipResponse;
 typedef struct Swiftwater__V1__OpenSessionRequest Swiftwater__V1__OpenSessionRequest;
 typedef struct Swiftwater__V1__OpenSessionResponse Swiftwater__V1__OpenSessionResponse;
+typedef struct Swiftwater__V1__BackupRequest Swiftwater__V1__BackupRequest;
+typedef struct Swiftwater__V1__BackupResponse Swiftwater__V1__BackupResponse;
 
 
 /* --- enums --- */
@@ -438,6 +440,37 @@ struct  Swiftwater__V1__OpenSessionResponse
     , 0 }
 
 
+struct  Swiftwater__V1__BackupRequest
+{
+  ProtobufCMessage base;
+};
+#define SWIFTWATER__V1__BACKUP_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__backup_request__descriptor) \
+     }
+
+
+struct  Swiftwater__V1__BackupResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The next bytes of the file, at most 1 MiB.
+   */
+  ProtobufCBinaryData data;
+  /*
+   * How many keys were sent, these included, and how many there are.
+   */
+  uint64_t keys;
+  uint64_t total_keys;
+  /*
+   * The last entry that is applied in it. The same in all messages.
+   */
+  uint64_t index;
+};
+#define SWIFTWATER__V1__BACKUP_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__backup_response__descriptor) \
+    , {0,NULL}, 0, 0, 0 }
+
+
 /* Swiftwater__V1__Member methods */
 void   swiftwater__v1__member__init
                      (Swiftwater__V1__Member         *message);
@@ -704,6 +737,44 @@ Swiftwater__V1__OpenSessionResponse *
 void   swiftwater__v1__open_session_response__free_unpacked
                      (Swiftwater__V1__OpenSessionResponse *message,
                       ProtobufCAllocator *allocator);
+/* Swiftwater__V1__BackupRequest methods */
+void   swiftwater__v1__backup_request__init
+                     (Swiftwater__V1__BackupRequest         *message);
+size_t swiftwater__v1__backup_request__get_packed_size
+                     (const Swiftwater__V1__BackupRequest   *message);
+size_t swiftwater__v1__backup_request__pack
+                     (const Swiftwater__V1__BackupRequest   *message,
+                      uint8_t             *out);
+size_t swiftwater__v1__backup_request__pack_to_buffer
+                     (const Swiftwater__V1__BackupRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Swiftwater__V1__BackupRequest *
+       swiftwater__v1__backup_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   swiftwater__v1__backup_request__free_unpacked
+                     (Swiftwater__V1__BackupRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Swiftwater__V1__BackupResponse methods */
+void   swiftwater__v1__backup_response__init
+                     (Swiftwater__V1__BackupResponse         *message);
+size_t swiftwater__v1__backup_response__get_packed_size
+                     (const Swiftwater__V1__BackupResponse   *message);
+size_t swiftwater__v1__backup_response__pack
+                     (const Swiftwater__V1__BackupResponse   *message,
+                      uint8_t             *out);
+size_t swiftwater__v1__backup_response__pack_to_buffer
+                     (const Swiftwater__V1__BackupResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Swiftwater__V1__BackupResponse *
+       swiftwater__v1__backup_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   swiftwater__v1__backup_response__free_unpacked
+                     (Swiftwater__V1__BackupResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Swiftwater__V1__Member_Closure)
@@ -748,6 +819,12 @@ typedef void (*Swiftwater__V1__OpenSessionRequest_Closure)
 typedef void (*Swiftwater__V1__OpenSessionResponse_Closure)
                  (const Swiftwater__V1__OpenSessionResponse *message,
                   void *closure_data);
+typedef void (*Swiftwater__V1__BackupRequest_Closure)
+                 (const Swiftwater__V1__BackupRequest *message,
+                  void *closure_data);
+typedef void (*Swiftwater__V1__BackupResponse_Closure)
+                 (const Swiftwater__V1__BackupResponse *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -772,6 +849,8 @@ extern const ProtobufCMessageDescriptor swiftwater__v1__transfer_leadership_requ
 extern const ProtobufCMessageDescriptor swiftwater__v1__transfer_leadership_response__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__open_session_request__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__open_session_response__descriptor;
+extern const ProtobufCMessageDescriptor swiftwater__v1__backup_request__descriptor;
+extern const ProtobufCMessageDescriptor swiftwater__v1__backup_response__descriptor;
 
 PROTOBUF_C__END_DECLS
 
