@@ -178,18 +178,16 @@ extension Node {
     }
 
     /// After key `at` was inserted among the node's keys: its head too.
-    private func index(_ key: Bytes, at: Int) {
-        key.withUnsafeBytes { bytes in
-            // In a node of one key the prefix is the whole key.
-            let shared = keyCount == 1 ? bytes.count : prefix.withUnsafeBytes { Self.sharedPrefix($0, bytes) }
-            guard keyCount > 1, shared == prefix.count else {
-                prefix = Bytes(copying: UnsafeRawBufferPointer(rebasing: bytes.prefix(shared)))
-                refreshHeads()
-                return
-            }
-            heads.reserve(Self.growth)
-            heads.insert(Self.head(bytes, skip: shared), at: at)
+    private func index(_ key: UnsafeRawBufferPointer, at: Int) {
+        // In a node of one key the prefix is the whole key.
+        let shared = keyCount == 1 ? key.count : prefix.withUnsafeBytes { Self.sharedPrefix($0, key) }
+        guard keyCount > 1, shared == prefix.count else {
+            prefix = Bytes(copying: UnsafeRawBufferPointer(rebasing: key.prefix(shared)))
+            refreshHeads()
+            return
         }
+        heads.reserve(Self.growth)
+        heads.insert(Self.head(key, skip: shared), at: at)
     }
 
     static func sharedPrefix(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
@@ -217,16 +215,27 @@ extension Node {
         }
     }
 
-    /// Puts data in the place of what a leaf has under `key`; false when it has nothing there.
-    @inline(__always)
-    func replace(_ key: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, revision: UInt64) -> Bool {
-        let (at, found) = locate(key)
-        guard found else { return false }
-        records.withUnsafeMutableBufferPointer { $0[at].set(data, revision: revision) }
-        return true
+    /// What `put` did.
+    enum Put {
+        case replaced, inserted
+        /// Nothing: the key is new, and the leaf has no room for it without a split.
+        case full
     }
 
-    func insert(_ record: Record, _ key: Bytes, at: Int) {
+    /// Puts data under `key` in a leaf.
+    @inline(__always)
+    func put(_ key: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, revision: UInt64) -> Put {
+        let (at, found) = locate(key)
+        guard found else {
+            guard records.count < Self.capacity else { return .full }
+            insert(Record(key: key, data: data, revision: revision), key, at: at)
+            return .inserted
+        }
+        records.withUnsafeMutableBufferPointer { $0[at].set(data, revision: revision) }
+        return .replaced
+    }
+
+    func insert(_ record: Record, _ key: UnsafeRawBufferPointer, at: Int) {
         records.reserve(Self.growth)
         records.insert(record, at: at)
         index(key, at: at)
@@ -238,7 +247,7 @@ extension Node {
         children.insert(child, at: at)
         separators.reserve(Self.growth)
         separators.insert(separator, at: at - 1)
-        index(separator, at: at - 1)
+        separator.withUnsafeBytes { index($0, at: at - 1) }
     }
 
     func removeRecord(at: Int) -> Record {

@@ -48,7 +48,8 @@ struct OrderedMap: Sendable {
                 node.records[at] = try make(old)
                 return (old, nil)
             }
-            node.insert(try make(nil), key, at: at)
+            let record = try make(nil)
+            key.withUnsafeBytes { node.insert(record, $0, at: at) }
             return (nil, node.splitIfOver(insertedAt: at))
         }
         let at = node.child(for: key)
@@ -58,18 +59,22 @@ struct OrderedMap: Sendable {
         return (old, node.splitIfOver(insertedAt: at + 1))
     }
 
-    /// Puts data under a key, over what stood there. Where the key is there already, which is what a store does most,
-    /// the way down counts no reference, and the memory of the old value takes the new one when it can.
+    /// Puts data under a key, over what stood there. The way down is gone once and counts no reference, and the memory
+    /// of an old value takes the new one when it can; only where a leaf is full, so that nodes above it may have to
+    /// split, is the way gone again.
     mutating func set(_ key: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, revision: UInt64) {
         Self.own(&root)
         var node = Unmanaged.passUnretained(root)
         // The root holds all that is passed on the way.
-        let isReplaced = withExtendedLifetime(root) {
+        let put = withExtendedLifetime(root) {
             while let child = node._withUnsafeGuaranteedRef({ $0.ownedChild(for: key) }) { node = child }
-            return node._withUnsafeGuaranteedRef { $0.replace(key, data, revision: revision) }
+            return node._withUnsafeGuaranteedRef { $0.put(key, data, revision: revision) }
         }
-        guard !isReplaced else { return }
-        update(Bytes(copying: key)) { _ in Record(key: key, data: data, revision: revision) }
+        switch put {
+        case .replaced: break
+        case .inserted: count += 1
+        case .full: update(Bytes(copying: key)) { _ in Record(key: key, data: data, revision: revision) }
+        }
     }
 
     /// Takes a key out and gives back its record.
