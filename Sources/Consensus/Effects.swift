@@ -55,20 +55,20 @@ public struct Effects: Sendable {
 
     /// Empties it for the next step; the buffers keep their capacity.
     public mutating func removeAll() {
-        sendNow.removeAll(keepingCapacity: true)
+        sendNow.clear()
         write = nil
-        sendAfterWrite.removeAll(keepingCapacity: true)
+        sendAfterWrite.clear()
         proposals = nil
         membership = nil
         commitIndex = nil
-        reads.removeAll(keepingCapacity: true)
-        loads.removeAll(keepingCapacity: true)
-        snapshots.removeAll(keepingCapacity: true)
+        reads.clear()
+        loads.clear()
+        snapshots.clear()
         compacted = nil
         roleChanged = nil
         leaderChanged = false
         transfer = nil
-        events.removeAll(keepingCapacity: true)
+        events.clear()
     }
 
     @inline(__always)

@@ -45,17 +45,17 @@ public struct Input: Sendable {
     /// Empties it for the next turn; the buffers keep their capacity, the times their values.
     public mutating func removeAll() {
         durable = nil
-        loaded.removeAll(keepingCapacity: true)
+        loaded.clear()
         applied = nil
         tookSnapshot = nil
         installed = nil
         compactThrough = nil
-        snapshotsSent.removeAll(keepingCapacity: true)
-        messages.removeAll(keepingCapacity: true)
-        unreachable.removeAll(keepingCapacity: true)
-        proposals.removeAll(keepingCapacity: true)
+        snapshotsSent.clear()
+        messages.clear()
+        unreachable.clear()
+        proposals.clear()
         configuration = nil
-        reads.removeAll(keepingCapacity: true)
+        reads.clear()
         electionTimerExpires = false
         transferTo = nil
     }

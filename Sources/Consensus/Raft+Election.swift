@@ -248,7 +248,7 @@ extension Raft {
         if leading.transfer != nil { endTransfer(reason == .higherTerm ? .done : .timedOut, into: &effects) }
         role = .follower
         leader = nil
-        peers.removeAll(keepingCapacity: true)
+        peers.clear()
         leading = Leading()
         resetElectionTimer()
     }

@@ -75,7 +75,7 @@ struct ReadQueue: Sendable {
         asked.append(contentsOf: gathering)
         swap(&gathering, &asked)
         gatheringSince = askedSince
-        asked.removeAll(keepingCapacity: true)
+        asked.clear()
     }
 
     /// Everything that waits, which is given up now.

@@ -9,10 +9,10 @@ extension Replica {
         for completion in completions {
             storage.completed(completion.operation, completion.result, now: now, into: &storageEvents)
         }
-        completions.removeAll(keepingCapacity: true)
+        completions.clear()
         storage.advance(to: now)
         for event in storageEvents { obey(event, into: &effects) }
-        storageEvents.removeAll(keepingCapacity: true)
+        storageEvents.clear()
     }
 
     private mutating func obey(_ event: StorageEvent, into effects: inout ReplicaEffects) {

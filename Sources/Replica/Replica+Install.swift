@@ -30,7 +30,7 @@ extension Replica {
                 effects.snapshotReplies.append(SnapshotReply(call: chunk.call, result: result))
             }
         }
-        chunks.removeAll(keepingCapacity: true)
+        chunks.clear()
     }
 
     /// The answer; nil when it has to wait.

@@ -26,12 +26,14 @@ package struct StepRecord: Sendable {
 
     package mutating func removeAll() {
         write = nil
-        applied.removeAll(keepingCapacity: true)
+        applied.clear()
     }
 }
 
 /// The numbers of a member after a step: cheap to take, for checkers that look at each.
 package struct Glance: Sendable {
+    /// The first invariant of Raft that was found broken; nil unless `Parameters.keepsBrokenLaws`.
+    package var brokenLaw: StaticString?
     package var role: Role
     package var term: Term
     package var votedFor: MemberID?
@@ -63,7 +65,7 @@ extension Replica {
 
     package borrowing func glance() -> Glance {
         Glance(
-            role: raft.role, term: raft.term, votedFor: raft.votedFor, leader: raft.leader,
+            brokenLaw: raft.brokenLaw, role: raft.role, term: raft.term, votedFor: raft.votedFor, leader: raft.leader,
             commitIndex: raft.commitIndex, appliedIndex: keyspace.appliedIndex, lastIndex: raft.lastIndex,
             baseIndex: raft.baseIndex, durableIndex: raft.durableIndex, firstIndexInMemory: raft.firstIndexInMemory,
             bytesInMemory: raft.bytesInMemory, requests: requestCount, requestBytes: requestBytes,
@@ -82,9 +84,6 @@ extension Replica {
 
     /// Of the whole keyspace, key by key.
     package borrowing func digestOfEverything() -> UInt64 { keyspace.digestOfEverything() }
-
-    /// The first invariant of Raft that was found broken; nil unless `Parameters.keepsBrokenLaws`.
-    package var brokenLaw: StaticString? { raft.brokenLaw }
 
     /// Everything that can be checked on one member, O(log in memory).
     package borrowing func checkEverything() { raft.checkEverything() }

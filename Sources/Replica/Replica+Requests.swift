@@ -136,7 +136,7 @@ extension Replica {
                 answer(result.id, size: size, .failed(failure), into: &effects)
             }
         }
-        results.removeAll(keepingCapacity: true)
+        results.clear()
     }
 
     private mutating func beginTransfer(_ request: RequestID, to target: MemberID?, into effects: inout ReplicaEffects) {

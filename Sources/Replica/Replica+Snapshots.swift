@@ -114,7 +114,7 @@ extension Replica {
         guard !sent.isEmpty else { return }
         for end in sent { sending.removeAll { $0.token == end.token } }
         swap(&input.snapshotsSent, &sent)
-        sent.removeAll(keepingCapacity: true)
+        sent.clear()
         removeOldSnapshots()
     }
 

@@ -81,6 +81,8 @@ public struct Replica: ~Copyable {
     var requestBytes = 0
 
     var now: Instant
+    /// When `step` is next needed though nothing has happened.
+    public private(set) var deadline = Instant.zero
 
     struct ProposedWrite {
         var id: RequestID
@@ -129,6 +131,7 @@ public struct Replica: ~Copyable {
         self.limits = limits
         self.now = now
         input = Input(now: now)
+        deadline = nextDeadline
     }
 
     /// One turn of the loop, from everything that happened to everything that follows from it.
@@ -140,8 +143,8 @@ public struct Replica: ~Copyable {
         if effects.failure != nil { return }
         swap(&input.messages, &turn.messages)
         swap(&input.unreachable, &turn.unreachable)
-        turn.messages.removeAll(keepingCapacity: true)
-        turn.unreachable.removeAll(keepingCapacity: true)
+        turn.messages.clear()
+        turn.unreachable.clear()
         swap(&input.electionTimerExpires, &turn.electionTimerExpires)
         turn.electionTimerExpires = false
         if let work = turn.snapshotWork.take() { finish(work) }
@@ -149,12 +152,12 @@ public struct Replica: ~Copyable {
         for read in turn.snapshotReads {
             storage.readSnapshot(request: read.id, index: read.index, offset: read.offset, count: read.count)
         }
-        turn.snapshotReads.removeAll(keepingCapacity: true)
+        turn.snapshotReads.clear()
         take(&turn.snapshotChunks, into: &effects)
         settle(&turn.forwardResults, into: &effects)
         redispatchHeld(into: &effects)
         for request in turn.requests { take(request, into: &effects) }
-        turn.requests.removeAll(keepingCapacity: true)
+        turn.requests.clear()
         advanceRaft(into: &effects)
         if raft.brokenLaw != nil { return }
         applyCommitted(into: &effects)
@@ -164,10 +167,10 @@ public struct Replica: ~Copyable {
         continueSnapshot(into: &effects)
         continueInstalling(into: &effects)
         storage.nextOperations(into: &effects.operations)
+        deadline = nextDeadline
     }
 
-    /// When `step` is next needed though nothing has happened.
-    public var deadline: Instant {
+    private var nextDeadline: Instant {
         if hasMoreToDo { return now }
         var next = min(raft.deadline, storage.deadline)
         if let first = held.first { next = min(next, raft.leader == nil ? first.expiry : max(redispatchAt, now)) }

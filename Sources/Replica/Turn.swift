@@ -52,7 +52,7 @@ public struct Turn: Sendable {
     }
 
     /// Whether nothing has happened but time.
-    public var isEmpty: Bool {
+    @inlinable public var isEmpty: Bool {
         requests.isEmpty && messages.isEmpty && completions.isEmpty && forwardResults.isEmpty && unreachable.isEmpty
             && !electionTimerExpires && snapshotWork == nil && snapshotsSent.isEmpty && snapshotReads.isEmpty && snapshotChunks.isEmpty
     }
@@ -104,16 +104,16 @@ public struct ReplicaEffects: Sendable {
     public init() {}
 
     public mutating func removeAll() {
-        send.removeAll(keepingCapacity: true)
-        operations.removeAll(keepingCapacity: true)
-        forwards.removeAll(keepingCapacity: true)
-        answers.removeAll(keepingCapacity: true)
-        events.removeAll(keepingCapacity: true)
-        snapshotWork = nil
-        snapshotsToSend.removeAll(keepingCapacity: true)
-        snapshotPieces.removeAll(keepingCapacity: true)
-        snapshotReplies.removeAll(keepingCapacity: true)
-        released = nil
+        send.clear()
+        operations.clear()
+        forwards.clear()
+        answers.clear()
+        events.clear()
+        if snapshotWork != nil { snapshotWork = nil }
+        snapshotsToSend.clear()
+        snapshotPieces.clear()
+        snapshotReplies.clear()
+        if released != nil { released = nil }
         failure = nil
     }
 }

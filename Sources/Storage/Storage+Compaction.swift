@@ -25,7 +25,7 @@ extension Storage {
 
     /// The number of segments, counted from the oldest, that hold nothing any more and are not being read.
     private var countOfRemovable: Int {
-        guard let lastFrame else { return 0 }
+        guard let lastFrame, let first = spans.first, first.last < firstIndex else { return 0 }
         let oldest = reads.oldestSegment
         return spans.prefix { $0.number < lastFrame.segment && $0.last < firstIndex && $0.number < oldest }.count
     }
