@@ -8,7 +8,7 @@ import Storage
 public struct Workload: Sendable, Equatable {
     /// Operations that begin in a second of virtual time, all clients together. When all clients wait for answers,
     /// fewer do.
-    public var rate = 64
+    public var rate = 55
     /// Clients, each with one operation at a time. One that does not know what became of its write goes on under
     /// another number: the operation may still happen.
     public var clients = 24

@@ -8,12 +8,12 @@ import Storage
 // The checkers that look at every step. Each cites what it holds.
 extension World {
     /// After a step, before its effects are obeyed.
-    func look(at member: SimulatedMember, _ process: SimulatedMember.Process) {
-        let glance = process.replica.glance()
-        if let write = process.replica.record?.write { checkLog(write, member, process) }
+    func look(at member: SimulatedMember, _ process: SimulatedMember.Process, _ glance: Glance) {
+        swap(&process.replica.record, &member.record)
+        if let write = member.record?.write { checkLog(write, member, process) }
         if glance.commitIndex > member.last.commitIndex { checkCommit(glance, member, process) }
-        if let applied = process.replica.record?.applied, !applied.isEmpty { checkApplied(applied, member) }
-        process.replica.record?.removeAll()
+        if let applied = member.record?.applied, !applied.isEmpty { checkApplied(applied, member) }
+        member.record?.removeAll()
         checkKeyspace(glance, member)
         if glance.term > member.last.term { checkTerm(glance, member) }
         if glance.role == .leader, member.last.role != .leader || glance.term != member.last.term {

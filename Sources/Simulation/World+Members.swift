@@ -108,8 +108,9 @@ extension World {
         member.turn.wallMs = member.clock.wallMs(at: now)
         statistics.steps += 1
         process.replica.step(&member.turn, into: &member.effects)
-        if let law = process.replica.brokenLaw { return report("invariant", "n\(member.number): \(law)") }
-        look(at: member, process)
+        let glance = process.replica.glance()
+        if let law = glance.brokenLaw { return report("invariant", "n\(member.number): \(law)") }
+        look(at: member, process, glance)
         obey(member, process)
         member.effects.removeAll()
         guard member.isUp else { return }
