@@ -88,7 +88,7 @@ extension Replica {
 }
 
 extension Configuration {
-    func after(_ change: MemberChange) throws(ChangeFailure) -> Configuration {
+    package func after(_ change: MemberChange) throws(ChangeFailure) -> Configuration {
         switch change {
         case .add(let member): try adding(member)
         case .remove(let name): try removing(name: name)

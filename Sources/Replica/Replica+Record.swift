@@ -63,6 +63,9 @@ extension Replica {
         keyspace.startDigest()
     }
 
+    /// The next turn begins a snapshot, however little there is to put in it.
+    package mutating func demandSnapshot() { isSnapshotDemanded = true }
+
     package borrowing func glance() -> Glance {
         Glance(
             brokenLaw: raft.brokenLaw, role: raft.role, term: raft.term, votedFor: raft.votedFor, leader: raft.leader,

@@ -18,7 +18,7 @@ extension Replica {
 
     /// Begins one when the log has outgrown the state.
     mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
-        guard bytesSinceSnapshot >= snapshotThreshold, now >= snapshotRetryAt, snapshotting == nil, incoming == nil,
+        guard bytesSinceSnapshot >= snapshotThreshold && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
             !storage.isWritingSnapshot, effects.failure == nil
         else { return }
         let index = keyspace.appliedIndex
@@ -28,6 +28,7 @@ extension Replica {
         else { return }
         snapshotNumber += 1
         bytesSinceSnapshot = 0
+        isSnapshotDemanded = false
         storage.beginSnapshot(index: index, term: term)
         snapshotting = Snapshotting(
             number: snapshotNumber,

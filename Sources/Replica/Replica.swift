@@ -67,6 +67,8 @@ public struct Replica: ~Copyable {
     var snapshotting: Snapshotting?
     var snapshotNumber: UInt64 = 0
     var snapshotRetryAt = Instant.zero
+    /// One is to be taken whatever the thresholds say: the simulator's wish.
+    var isSnapshotDemanded = false
     /// Which snapshots are being sent: they stay on the disk.
     var sending: [(token: SnapshotToken, index: Index)] = []
     var incoming: Incoming?

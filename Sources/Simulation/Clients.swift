@@ -133,7 +133,7 @@ extension World {
         clients.idle.swapAt(place, clients.idle.count - 1)
         let slot = clients.idle.removeLast()
         let (command, isLocal) = clients.command()
-        let member = 1 + Int(clients.dice.next(below: UInt64(plan.members)))
+        let member = anyone(&clients.dice)
         let number = history.invoke(
             process: clients.process[slot], command, member: member, isLocal: isLocal, at: Instant(nanoseconds: now))
         statistics.operations += 1
@@ -151,8 +151,8 @@ extension World {
 
     /// An operator wants somebody else to lead (3.10): that is no fault.
     private func askForTransfer() {
-        let member = members[Int(clients.dice.next(below: UInt64(plan.members)))]
-        let target = MemberID(1 + clients.dice.next(below: UInt64(plan.members)))
+        let member = members[anyone(&clients.dice) - 1]
+        let target = MemberID(UInt64(anyone(&clients.dice)))
         guard member.isUp, member.last.role == .leader else { return }
         note(member.number, "is asked to hand over to n\(target.rawValue)")
         member.turn.requests.append(Request(id: member.calls.add(.nobody), body: .transferLeadership(to: target)))
@@ -212,10 +212,13 @@ extension World {
             return report("durable-quorum", "n\(member.number) acknowledges revision \(outcome.revision), which no committed entry made")
         }
         let index = oracle.indexOfRevision[Int(outcome.revision) - 1]
-        let term = oracle.committed[index - 1]
-        let copies = members.count { $0.durable.holds(index, term) }
-        guard copies > plan.members / 2 else {
-            return report("durable-quorum", "n\(member.number) acknowledges entry \(index), which is durable on \(copies) members")
+        // By the configuration that was in force when it was committed.
+        let voters = oracle.committedBy[index - 1]
+        let copies = copies(of: index, oracle.committed[index - 1], among: voters)
+        guard copies > voters.count / 2 else {
+            return report(
+                "durable-quorum",
+                "n\(member.number) acknowledges entry \(index), which is durable on \(copies) of \(voters.count) voters")
         }
     }
 

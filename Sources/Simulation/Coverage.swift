@@ -81,6 +81,8 @@ extension Fault {
             [link.from, link.to]
         case .partition(let side, _, _): side.members
         case .isolate(let member, _, _): [member]
+        case .setVoting(let member, _): [member]
+        case .transfer(let member?, _), .removeServer(let member?, _): [member]
         default: victim.map { [$0] } ?? []
         }
     }

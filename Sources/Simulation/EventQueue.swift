@@ -5,7 +5,7 @@ import Base
 struct EventQueue: ~Copyable {
     enum Kind: UInt8 {
         case letter, turn, timer, work, sendAgain, diskDone, reconnect, keepalive, start
-        case faultBegins, faultEnds, flap
+        case faultBegins, faultEnds, flap, errand, relief
         case arrival, request, answer, timeout
         case calm, deadline, lastOrders, end
     }

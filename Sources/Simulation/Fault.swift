@@ -53,6 +53,28 @@ public enum Fault: Sendable, Equatable {
     /// Some bits of what was synced change while the process is down.
     case bitFlip(Int, FlipPlace, down: Interval)
 
+    // The life of a cluster: members that come and go, snapshots, leadership that is handed over
+    /// A new member starts with an empty disk, and an operator has it added: as a voter, or as a learner that stays one.
+    case addServer(Int, learner: Bool)
+    /// An operator has a member removed; nil: whoever leads. It is told, goes on, and when `stopped` ends some time later.
+    case removeServer(Int?, stopped: Bool)
+    /// A voter is made a learner, or a learner a voter.
+    case setVoting(Int, Bool)
+    /// A member's machine gets an empty disk. An operator has it removed, and another added under its name and address.
+    case replace(Int, by: Int)
+    /// The next leader that appends a configuration is struck in that very moment.
+    case strikeChange(Blow)
+    /// An operator has leadership handed over, to whoever is furthest behind when it is nil; the receiver is struck.
+    case transfer(to: Int?, Blow?)
+    /// A member takes a snapshot now, and is perhaps killed while it does.
+    case snapshot(Int, killed: Interval?)
+    /// A member is cut off until the others have cut their logs behind a snapshot, and so is sent one, which is perhaps
+    /// broken off.
+    case fallBehind(Int, lasting: Interval, InstallationEnd?)
+    /// Some bits of a member's newest snapshot change while it runs: whoever is sent it must notice, and so must itself
+    /// when it starts again, so much later.
+    case rot(Int, lasting: Interval)
+
     /// What a failing power does to writes that were not synced.
     public enum PowerLoss: UInt8, Sendable, Equatable, CaseIterable {
         /// All of them are lost.
@@ -72,11 +94,32 @@ public enum Fault: Sendable, Equatable {
         case state
     }
 
+    /// What befalls a member in a moment that the run decides.
+    public enum Blow: Sendable, Equatable {
+        case cutOff(Interval)
+        case pause(Interval)
+        /// After so many more effects.
+        case kill(afterEffects: Int, power: PowerLoss?)
+    }
+
+    /// How a snapshot on its way is broken off, after so many pieces.
+    public struct InstallationEnd: Sendable, Equatable {
+        public enum Manner: Sendable, Equatable {
+            case connectionBreaks
+            case senderDies(PowerLoss?)
+            /// After so many more effects.
+            case receiverDies(PowerLoss?, afterEffects: Int)
+        }
+        public var afterPieces: Int
+        public var manner: Manner
+    }
+
     /// Where faults are counted: the kind without its parameters.
     public enum Kind: UInt8, Sendable, CaseIterable {
         case loss, delay, duplicate, reorder, partition, oneWay, isolate, flap, breakConnection, breakClients
         case crash, powerLoss, pause, drift, leap, setWallClock
         case syncFails, writeFails, full, slow, hang, wipe, bitFlip
+        case addServer, removeServer, setVoting, replace, strikeChange, transfer, snapshot, fallBehind, rot
 
         public var group: FaultGroups {
             switch self {
@@ -84,6 +127,8 @@ public enum Fault: Sendable, Equatable {
                 .network
             case .crash, .pause, .drift, .leap, .setWallClock: .process
             case .powerLoss, .syncFails, .writeFails, .full, .slow, .hang, .wipe, .bitFlip: .disk
+            case .addServer, .removeServer, .setVoting, .replace, .strikeChange, .transfer, .snapshot, .fallBehind, .rot:
+                .membership
             }
         }
     }
@@ -112,6 +157,15 @@ public enum Fault: Sendable, Equatable {
         case .hang: .hang
         case .wipe: .wipe
         case .bitFlip: .bitFlip
+        case .addServer: .addServer
+        case .removeServer: .removeServer
+        case .setVoting: .setVoting
+        case .replace: .replace
+        case .strikeChange: .strikeChange
+        case .transfer: .transfer
+        case .snapshot: .snapshot
+        case .fallBehind: .fallBehind
+        case .rot: .rot
         }
     }
 }
@@ -139,58 +193,9 @@ public struct MemberSet: Sendable, Hashable, CustomStringConvertible {
     public mutating func remove(_ member: Int) { bits &= ~(1 << UInt64(member)) }
     public func contains(_ member: Int) -> Bool { bits & 1 << UInt64(member) != 0 }
     public var count: Int { bits.nonzeroBitCount }
+    /// How many of the others are among these.
+    func count(of others: MemberSet) -> Int { (bits & others.bits).nonzeroBitCount }
+    func without(_ others: MemberSet) -> MemberSet { MemberSet(bits: bits & ~others.bits) }
     public var members: [Int] { (0..<64).filter { contains($0) } }
     public var description: String { members.map { "n\($0)" }.joined(separator: ",") }
-}
-
-extension Fault: CustomStringConvertible {
-    public var description: String {
-        switch self {
-        case .loss(let link, let percent, let time): "\(link) loses \(percent)% for \(time.shown)"
-        case .delay(let link, let most, let time): "\(link) takes up to \(most.shown) longer for \(time.shown)"
-        case .duplicate(let link, let percent, let time): "\(link) doubles \(percent)% for \(time.shown)"
-        case .reorder(let link, let most, let time): "\(link) reorders by up to \(most.shown) for \(time.shown)"
-        case .partition(let side, let held, let time):
-            "\(side) and the others are parted\(held ? ", messages held up," : "") for \(time.shown)"
-        case .oneWay(let link, let held, let time): "\(link) is dead\(held ? ", messages held up," : "") for \(time.shown)"
-        case .isolate(let member, let held, let time):
-            "n\(member) is cut off\(held ? ", messages held up," : "") for \(time.shown)"
-        case .flap(let link, let period, let time): "\(link) flaps every \(period.shown), both ways, for \(time.shown)"
-        case .breakConnection(let link): "the connection \(link) breaks"
-        case .breakClients(let member): "the clients of n\(member) lose their connections"
-        case .crash(let member, let effects, let power, let down):
-            "n\(member) \(power.map { "loses power, keeps \($0.words) of what was not synced," } ?? "is killed") after \(effects) effects, starts again \(down.shown) later"
-        case .pause(let member, let time): "n\(member) stands still for \(time.shown)"
-        case .drift(let member, let millionths, let time): "n\(member)'s clock drifts by \(millionths) ppm for \(time.shown)"
-        case .leap(let member, let time): "n\(member)'s clock leaps ahead by \(time.shown)"
-        case .setWallClock(let member, let change): "n\(member)'s wall clock is set by \(change) ms"
-        case .syncFails(let member, let after, let down): "a sync of n\(member) fails, after \(after) more; down for \(down.shown)"
-        case .writeFails(let member, let after, let down): "a write of n\(member) fails, after \(after) more; down for \(down.shown)"
-        case .full(let member, let room, let time): "n\(member)'s disk has \(room) bytes left for \(time.shown)"
-        case .slow(let member, let times, let time): "n\(member)'s disk is \(times) times slower for \(time.shown)"
-        case .hang(let member, let time): "n\(member)'s disk hangs for \(time.shown)"
-        case .wipe(let member): "n\(member) loses its disk"
-        case .bitFlip(let member, let place, let down): "bits flip \(place.words) of n\(member), down for \(down.shown)"
-        }
-    }
-}
-
-extension Fault.PowerLoss {
-    var words: String {
-        switch self {
-        case .everything: "nothing"
-        case .someSectors: "some sectors"
-        case .atSomeByte: "a part"
-        }
-    }
-}
-
-extension Fault.FlipPlace {
-    var words: String {
-        switch self {
-        case .middle: "in the midst of the log"
-        case .end: "at the end of the log"
-        case .state: "in the term and vote"
-        }
-    }
 }

@@ -78,13 +78,13 @@ extension Interval {
 let maxHeldLetters = 512
 
 extension World {
-    func connection(of from: Int, to: Int) -> Int { (from - 1) * plan.members + to - 1 }
+    func connection(of from: Int, to: Int) -> Int { (from - 1) * capacity + to - 1 }
 
     // MARK: Sending
 
     func send(_ message: Message, from member: SimulatedMember) {
         let to = Int(message.to.rawValue)
-        guard to >= 1, to <= plan.members, to != member.number else { return }
+        guard to >= 1, to <= capacity, to != member.number else { return }
         statistics.sent += 1
         let isAnswer: Bool
         switch message.body {
@@ -199,10 +199,13 @@ extension World {
         if sink != nil { trace(posted.letter, on: posted.connection, posted.isForth, nil) }
         switch posted.letter {
         case .message(let message):
+            if case .appendEntries = message.body { receiver.lastWord = (message.from, message.term) }
             receiver.turn.messages.append(message)
         case .propose(let call, let forwards):
             take(forwards, call: call, on: posted.connection, epoch: posted.epoch, at: receiver)
-        case .chunk(let chunk): receiver.turn.snapshotChunks.append(chunk)
+        case .chunk(let chunk):
+            receiver.turn.snapshotChunks.append(chunk)
+            countPiece(of: Int(chunk.call), to: receiver)
         case .chunkAnswer(let reply): return heard(reply)
         case .proposed(let call, let results):
             guard posted.epoch == connection.epoch,
@@ -248,10 +251,34 @@ extension World {
         return arrived + worldRandom.next(below: last - arrived + 1)
     }
 
+    /// A connection to every other member of the newest configuration, for a while to those that it removes, and to no one
+    /// else (`Member.connectPeers`).
+    func connectPeers(of member: SimulatedMember, _ process: SimulatedMember.Process) {
+        let departing = process.replica.departing
+        member.peersIndex = process.replica.configurationIndex
+        member.hasDepartingPeers = !departing.isEmpty
+        var peers = MemberSet()
+        for other in process.replica.configuration.members where other.id != member.id { peers.insert(Int(other.id.rawValue)) }
+        for id in departing where member.peers.contains(Int(id.rawValue)) { peers.insert(Int(id.rawValue)) }
+        guard peers != member.peers else { return }
+        let before = member.peers
+        member.peers = peers
+        for other in 1...capacity where peers.contains(other) != before.contains(other) {
+            let number = connection(of: member.number, to: other)
+            if before.contains(other) {
+                breakConnection(number)
+            } else {
+                queue.add(.reconnect, at: now + 500_000 + worldRandom.next(below: 2_000_000), number: number)
+            }
+        }
+    }
+
     /// Another attempt to connect; again later, at most half a second, when nobody answers.
     func reconnect(_ number: Int) {
         let connection = connections[number]
-        guard !connection.isUp, members[connection.from - 1].isUp else { return }
+        guard !connection.isUp, members[connection.from - 1].isUp,
+            members[connection.from - 1].peers.contains(connection.to)
+        else { return }
         let forth = self.connection(of: connection.from, to: connection.to)
         let back = self.connection(of: connection.to, to: connection.from)
         let other = members[connection.to - 1]

@@ -9,6 +9,11 @@ struct Oracle {
     /// By index, from 1: the term of the committed entry, the term in which it was committed, the keyspace after it.
     var committed: [UInt64] = []
     var committedIn: [UInt64] = []
+    /// By index: who voted in the configuration that was in force for whoever committed it.
+    var committedBy: [MemberSet] = []
+    /// Every configuration that stands in anybody's log, by index and term, and those that are committed.
+    private var configurations: [(term: UInt64, known: KnownConfiguration)] = []
+    private(set) var committedConfigurations: [KnownConfiguration]
     var digests: [UInt64] = []
     /// By revision, from 1: the index of the entry that made it.
     var indexOfRevision: [Int] = []
@@ -40,8 +45,40 @@ struct Oracle {
     /// By the digest of an encoded command that nobody else can ask for: the client's operation.
     var operations: [UInt64: Int32] = [:]
 
-    init(members: Int) {
+    init(members: Int, _ first: KnownConfiguration) {
         votes = Array(repeating: (0, 0), count: members + 1)
+        committedConfigurations = [first]
+    }
+
+    // MARK: Configurations
+
+    /// The newest one that is committed.
+    var inForce: KnownConfiguration { committedConfigurations[committedConfigurations.count - 1] }
+
+    /// The one that holds when what is committed up to here is all.
+    func configuration(asOf index: Int) -> KnownConfiguration {
+        committedConfigurations.last { $0.index <= index } ?? committedConfigurations[0]
+    }
+
+    /// Of a log that has these terms, by index from 1: its configurations behind `covered`.
+    func configurations(of terms: [UInt64], after covered: Int) -> [KnownConfiguration] {
+        configurations.filter { $0.known.index > covered && $0.known.index <= terms.count && terms[$0.known.index - 1] == $0.term }
+            .map(\.known).sorted { $0.index < $1.index }
+    }
+
+    mutating func note(_ known: KnownConfiguration, term: UInt64) {
+        let isKnown = configurations.contains { $0.term == term && $0.known.index == known.index }
+        if !isKnown { configurations.append((term, known)) }
+    }
+
+    /// An entry is committed, by these voters. True when it holds a configuration.
+    mutating func commit(_ index: Int, _ term: UInt64, in leaderTerm: UInt64, by voters: MemberSet) -> Bool {
+        committed.append(term)
+        committedIn.append(leaderTerm)
+        committedBy.append(voters)
+        guard let found = configurations.last(where: { $0.known.index == index && $0.term == term }) else { return false }
+        committedConfigurations.append(found.known)
+        return true
     }
 
     var committedCount: Int { committed.count }

@@ -6,8 +6,16 @@ extension Plan {
         faults = []
         guard groups != .none else { return }
         var draw = Draw(members: members, dice: SplitMix64(seed: Stream.faults.seed(of: seed)))
+        var life = LifeDraw(members: members, seed: seed)
         var at: UInt64 = 500_000_000
-        while at < storm.nanoseconds {
+        var lifeAt = groups.contains(.membership) ? 500_000_000 + life.pause() : .max
+        while min(at, lifeAt) < storm.nanoseconds {
+            if lifeAt <= at {
+                faults += life.faults().map { PlannedFault(at: Interval(nanoseconds: lifeAt), fault: $0) }
+                draw.seats = life.seats
+                lifeAt += life.pause()
+                continue
+            }
             if let fault = draw.fault(of: groups) {
                 faults.append(PlannedFault(at: Interval(nanoseconds: at), fault: fault))
             }
@@ -18,8 +26,10 @@ extension Plan {
 
 /// One drawing of faults.
 private struct Draw {
-    let members: Int
+    private let members: Int
     var dice: SplitMix64
+    /// Whom faults meet: who is in the cluster, as far as the plan can tell.
+    var seats: [Int]
     /// The members whose disks may be lost for good: fewer than half, so that the others live on.
     let victims: [Int]
     var wiped = MemberSet()
@@ -28,6 +38,7 @@ private struct Draw {
         self.members = members
         self.dice = dice
         var all = Array(1...members)
+        seats = all
         for place in all.indices.dropLast() {
             all.swapAt(place, place + Int(self.dice.next(below: UInt64(all.count - place))))
         }
@@ -36,7 +47,7 @@ private struct Draw {
 
     mutating func fault(of groups: FaultGroups) -> Fault? {
         var choices: [FaultGroups] = []
-        if groups.contains(.network), members > 1 { choices += [.network, .network] }
+        if groups.contains(.network), seats.count > 1 { choices += [.network, .network] }
         if groups.contains(.process) { choices.append(.process) }
         if groups.contains(.disk) { choices.append(.disk) }
         guard !choices.isEmpty else { return nil }
@@ -47,12 +58,12 @@ private struct Draw {
         }
     }
 
-    private mutating func member() -> Int { 1 + Int(dice.next(below: UInt64(members))) }
+    private mutating func member() -> Int { seats[Int(dice.next(below: UInt64(seats.count)))] }
 
     private mutating func link() -> Link {
-        let from = member()
-        let to = 1 + (from - 1 + 1 + Int(dice.next(below: UInt64(members - 1)))) % members
-        return Link(from: from, to: to)
+        let from = Int(dice.next(below: UInt64(seats.count)))
+        let to = (from + 1 + Int(dice.next(below: UInt64(seats.count - 1)))) % seats.count
+        return Link(from: seats[from], to: seats[to])
     }
 
     private mutating func milliseconds(_ least: UInt64, _ most: UInt64) -> Interval {
@@ -72,7 +83,7 @@ private struct Draw {
         case 3: return .reorder(link(), upTo: milliseconds(1, 200), lasting: span())
         case 4, 5:
             var side = MemberSet()
-            for _ in 0..<1 + dice.next(below: UInt64(max(1, members / 2))) { side.insert(member()) }
+            for _ in 0..<1 + dice.next(below: UInt64(max(1, seats.count / 2))) { side.insert(member()) }
             return .partition(side: side, held: dice.next(below: 2) == 0, lasting: span())
         case 6: return .oneWay(link(), held: dice.next(below: 2) == 0, lasting: span())
         case 7: return .isolate(member(), held: dice.next(below: 2) == 0, lasting: span())

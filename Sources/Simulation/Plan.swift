@@ -55,7 +55,11 @@ public struct FaultGroups: OptionSet, Sendable, Hashable {
     public static let network = FaultGroups(rawValue: 1)
     public static let process = FaultGroups(rawValue: 2)
     public static let disk = FaultGroups(rawValue: 4)
-    public static let all: FaultGroups = [.network, .process, .disk]
+    /// Members come and go, take snapshots and are sent them, and hand leadership over.
+    public static let membership = FaultGroups(rawValue: 8)
+    /// What can befall members that stay the same.
+    public static let storm: FaultGroups = [.network, .process, .disk]
+    public static let all: FaultGroups = [.storm, .membership]
     public static let none: FaultGroups = []
 }
 
@@ -74,7 +78,7 @@ public struct PlannedFault: Sendable, Equatable, CustomStringConvertible {
 
 /// The generators of a run: one for each part of the world, so that what one part draws changes nothing in another.
 enum Stream: UInt64 {
-    case limits = 1, faults, network, clients, members, disks, clocks
+    case limits = 1, faults, network, clients, members, disks, clocks, life
 
     func seed(of run: UInt64, _ number: Int = 0) -> UInt64 {
         var mixer = SplitMix64(seed: run &* 0x9e6c_63d0_676a_9a99 ^ rawValue << 56 ^ UInt64(number) << 32)

@@ -62,6 +62,8 @@ public struct Statistics: Sendable, Equatable {
     public var restarts = 0
     /// Snapshots that came from another member and took the place of what was there.
     public var snapshotsInstalled = 0
+    /// Configurations that leaders appended.
+    public var configurations = 0
     /// Entries that were committed.
     public var committed = 0
     public var virtualTime = Interval.zero

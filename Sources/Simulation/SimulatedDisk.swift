@@ -335,6 +335,15 @@ package final class SimulatedDisk: DirectoryImage {
         return copy
     }
 
+    /// The newest snapshot that is there.
+    package var newestSnapshot: DiskFile? {
+        var newest: UInt64 = 0
+        for (name, _) in names.others {
+            if case .snapshot(let index) = name { newest = max(newest, index) }
+        }
+        return newest > 0 ? .snapshot(newest) : nil
+    }
+
     /// The numbers of the segments that are there, ascending.
     package var segments: [UInt64] {
         names.segments.indices.filter { names.segments[$0] != nil }.map { UInt64($0) }

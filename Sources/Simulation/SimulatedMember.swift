@@ -11,8 +11,10 @@ final class SimulatedMember {
         case running
         /// Will be started again.
         case down
-        /// Never again in this run: its disk was lost or is damaged.
+        /// Never again in this run: its disk was lost or is damaged, or an operator has stopped it.
         case out
+        /// Not yet there: it joins later.
+        case absent
     }
 
     /// A replica cannot be copied; a class can be absent.
@@ -43,9 +45,14 @@ final class SimulatedMember {
 
     let number: Int
     let id: MemberID
+    /// As the configuration knows it. Whoever takes another's place has its name and address.
+    var name: String
+    var address: String
+    /// It knows no configuration until a leader tells it one.
+    let isNewcomer: Bool
     let disk = SimulatedDisk()
     @exclusivity(unchecked) var clock: VirtualClock
-    @exclusivity(unchecked) var life = Life.down
+    @exclusivity(unchecked) var life: Life
     @exclusivity(unchecked) var process: Process?
     /// Counts the starts, so that what was meant for an earlier one reaches nobody.
     @exclusivity(unchecked) var incarnation: UInt32 = 0
@@ -73,6 +80,14 @@ final class SimulatedMember {
     /// What its log and its hard state are known to hold durably.
     @exclusivity(unchecked) var durable = DurableState()
 
+    /// The configurations of its log, oldest first, as the checkers know them. Never empty.
+    @exclusivity(unchecked) var configurations: [KnownConfiguration] = []
+    /// Whom it keeps connections to, and the configuration that says so.
+    @exclusivity(unchecked) var peers = MemberSet()
+    @exclusivity(unchecked) var peersIndex: Index?
+    /// Some of them are no members any more.
+    @exclusivity(unchecked) var hasDepartingPeers = false
+
     /// Work that another thread does.
     var snapshotWork: SnapshotWork?
 
@@ -89,6 +104,9 @@ final class SimulatedMember {
     /// Faults of its disk that are to be undone when it starts again.
     var exitsWithLoss = false
 
+    /// Of the last AppendEntries that arrived: who sent it, in which term.
+    @exclusivity(unchecked) var lastWord: (from: MemberID, term: Term)?
+
     /// What it showed after its last step.
     @exclusivity(unchecked) var last = LastSeen()
 
@@ -97,13 +115,21 @@ final class SimulatedMember {
         var term: Term = 0
         var commitIndex: Index = 0
         var appliedIndex: Index = 0
+        /// Of the configuration that it went by; nil after a start.
+        var configurationIndex: Int?
+        /// When its own clock had a word from the leader of this term, before this turn.
+        var heard: Instant?
         /// The largest revision that a local read was answered with in this start.
         var localRevision: UInt64 = 0
     }
 
-    init(number: Int, seed: UInt64) {
+    init(number: Int, isNewcomer: Bool, seed: UInt64) {
         self.number = number
         id = MemberID(UInt64(number))
+        name = "n\(number)"
+        address = "h:\(number)"
+        self.isNewcomer = isNewcomer
+        life = isNewcomer ? .absent : .down
         var clocks = SplitMix64(seed: Stream.clocks.seed(of: seed, number))
         clock = VirtualClock(
             own: clocks.next(below: 1 << 40), wallOffset: 1_700_000_000_000 + Int64(clocks.next(below: 2_000)))
@@ -124,6 +150,8 @@ struct Calls {
         case forwarded(ForwardedBatch, proposal: RequestID)
         /// A client that wants a session.
         case session(Int)
+        /// An operator's errand, by its number.
+        case errand(Int)
         /// Nobody.
         case nobody
     }

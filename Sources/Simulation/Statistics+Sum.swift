@@ -16,6 +16,7 @@ extension Statistics {
         steps += other.steps
         restarts += other.restarts
         snapshotsInstalled += other.snapshotsInstalled
+        configurations += other.configurations
         committed += other.committed
         virtualTime = Interval(nanoseconds: virtualTime.nanoseconds + other.virtualTime.nanoseconds)
         longestGap = max(longestGap, other.longestGap)

@@ -60,7 +60,7 @@ extension ReplicaLimits {
         limits.proposeBytesPerTurn = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]
         limits.transferTimeout = .milliseconds(600)
         limits.keyspace.valueSize = 512
-        limits.snapshotLogBytes = [6 << 10, 24 << 10, .max][Int(random.next(below: 3))]
+        limits.snapshotLogBytes = [6 << 10, 24 << 10, 1 << 40][Int(random.next(below: 3))]
         limits.keptEntries = [0, 20, 300][Int(random.next(below: 3))]
         limits.snapshotChunkBytes = [64, 1 << 10][Int(random.next(below: 2))]
         limits.snapshotWorkBytes = [256, 4 << 10][Int(random.next(below: 2))]

@@ -17,7 +17,12 @@ extension World {
         oracle.ballots[ballot, default: MemberSet()].insert(Int(message.from.rawValue))
     }
 
-    private func grants(_ ballot: Ballot) -> Int { 1 + (oracle.ballots[ballot]?.count ?? 0) }
+    /// How many of the voters of its newest configuration are for a candidate, itself included: a learner never counts.
+    private func grants(_ ballot: Ballot, _ voters: MemberSet) -> Int {
+        var granted = oracle.ballots[ballot] ?? MemberSet()
+        granted.insert(ballot.candidate)
+        return voters.count(of: granted)
+    }
 
     /// "To begin an election, a follower increments its current term and transitions to candidate state" (3.4): nothing
     /// else makes a term.
@@ -32,15 +37,17 @@ extension World {
     /// "A candidate only increments its term if it first learns from a majority of the cluster that they would be willing
     /// to grant the candidate their votes" (9.6). Whoever is handed leadership need not ask.
     func checkPreVotes(of member: SimulatedMember, _ term: UInt64) {
-        let count = grants(Ballot(term: term, candidate: member.number, preVote: true))
-        guard count <= plan.members / 2 else { return }
-        report("pre-votes", "n\(member.number) campaigns in term \(term) with the pre-votes of \(count) of \(plan.members)")
+        let voters = member.configuration.voters
+        let count = grants(Ballot(term: term, candidate: member.number, preVote: true), voters)
+        guard count <= voters.count / 2 else { return }
+        report("pre-votes", "n\(member.number) campaigns in term \(term) with the pre-votes of \(count) of \(voters.count)")
     }
 
     /// "A candidate wins an election if it receives votes from a majority of the servers" (3.4).
     func checkBallot(of member: SimulatedMember, _ term: UInt64) {
-        let count = grants(Ballot(term: term, candidate: member.number, preVote: false))
-        guard count <= plan.members / 2 else { return }
-        report("election-safety", "n\(member.number) leads term \(term) with the votes of \(count) of \(plan.members)")
+        let voters = member.configuration.voters
+        let count = grants(Ballot(term: term, candidate: member.number, preVote: false), voters)
+        guard count <= voters.count / 2 else { return }
+        report("election-safety", "n\(member.number) leads term \(term) with the votes of \(count) of \(voters.count)")
     }
 }

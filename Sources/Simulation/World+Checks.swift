@@ -12,6 +12,9 @@ extension World {
         swap(&process.replica.record, &member.record)
         if let write = member.record?.write { checkLog(write, member, process) }
         if glance.commitIndex > member.last.commitIndex { checkCommit(glance, member, process) }
+        // What a leader commits it commits before it changes anything.
+        if let write = member.record?.write { followConfigurations(write, glance, member, process) }
+        checkConfiguration(glance, member, process)
         if let applied = member.record?.applied, !applied.isEmpty { checkApplied(applied, member) }
         member.record?.removeAll()
         checkKeyspace(glance, member)
@@ -19,6 +22,7 @@ extension World {
         if glance.role == .leader, member.last.role != .leader || glance.term != member.last.term {
             checkLeader(glance, member, process)
         }
+        if glance.role == .leader { checkRetirement(glance, member) }
         for place in member.effects.send.indices { check(member.effects.send[place], of: member) }
         if member.effects.failure == nil { checkBounds(glance, member) }
         hash.fold(
@@ -26,6 +30,7 @@ extension World {
             glance.term.rawValue << 40 ^ glance.lastIndex.rawValue << 20 ^ glance.commitIndex.rawValue << 4
                 ^ UInt64(glance.role.rawValue))
         statistics.highestTerm = max(statistics.highestTerm, glance.term.rawValue)
+        listen(glance, member)
         member.last.role = glance.role
         member.last.term = glance.term
         member.last.commitIndex = glance.commitIndex
@@ -66,14 +71,14 @@ extension World {
                         "n\(member.number) commits entry \(index) of term \(term), and it was committed with term \(oracle.committed[index - 1])")
                 }
             } else {
-                let copies = copies(of: index, term)
-                guard copies > plan.members / 2 else {
+                let voters = member.configuration.voters
+                let copies = copies(of: index, term, among: voters)
+                guard copies > voters.count / 2 else {
                     return report(
                         "durable-quorum",
-                        "n\(member.number) commits entry \(index) of term \(term), which is durable on \(copies) of \(plan.members) members")
+                        "n\(member.number) commits entry \(index) of term \(term), which is durable on \(copies) of \(voters.count) voters")
                 }
-                oracle.committed.append(term)
-                oracle.committedIn.append(glance.term.rawValue)
+                if oracle.commit(index, term, in: glance.term.rawValue, by: voters) { publish(oracle.inForce) }
                 if let operation = oracle.operation(at: index, term) { checkOnce(operation, at: index) }
             }
             index += 1
@@ -89,10 +94,10 @@ extension World {
         }
     }
 
-    /// How many members have this entry for certain. A disk that was lost later counts: it had it.
-    private func copies(of index: Int, _ term: UInt64) -> Int {
+    /// How many of them have this entry for certain. A disk that was lost later counts: it had it.
+    func copies(of index: Int, _ term: UInt64, among voters: MemberSet) -> Int {
         var count = 0
-        for member in members where member.durable.holds(index, term) { count += 1 }
+        for member in members where voters.contains(member.number) && member.durable.holds(index, term) { count += 1 }
         return count
     }
 
@@ -163,12 +168,17 @@ extension World {
                 return report("hard-state", "n\(member.number) votes in term \(term) before its vote is on disk")
             }
         case .requestVote(let request) where !request.preVote:
+            checkCandidate(member)
             let durable = member.durable.hardState
             guard durable.term >= message.term else {
                 return report("hard-state", "n\(member.number) campaigns in term \(message.term) before it is on disk")
             }
             if !request.disruptLeader { checkPreVotes(of: member, message.term.rawValue) }
-        case .requestVoteReply(let reply) where reply.voteGranted: count(message, preVote: true)
+        case .requestVote: checkCandidate(member)
+        case .requestVoteReply(let reply) where reply.voteGranted:
+            count(message, preVote: true)
+            checkPatience(of: member, message)
+        case .timeoutNow: checkTransfer(message, member)
         case .appendEntriesReply(let reply):
             guard case .success(let match) = reply.result else { return }
             guard member.durable.hardState.term >= message.term else {
@@ -219,6 +229,7 @@ extension World {
         }
         let snapshot = recovered.snapshot.map { (index: Int($0.index.rawValue), term: $0.term.rawValue) }
         member.durable.found(terms, snapshot: snapshot, recovered.hardState)
+        find(terms, covered: snapshot?.index ?? 0, member)
     }
 
     // MARK: The calm
@@ -234,11 +245,17 @@ extension World {
         }
     }
 
-    /// In the end all members that are up have applied all that is committed, hold the same, and owe no answer.
+    /// In the end all members of the configuration that is in force have applied all that is committed, hold the same, and
+    /// nobody owes an answer.
     func demandAgreement() {
         isOver = true
         var digest: UInt64?
-        for member in members where member.life != .out {
+        for member in members where member.isUp && member.calls.count > 0 {
+            return report("answers", "n\(member.number) owes \(member.calls.count) answers at the end of the calm")
+        }
+        for known in oracle.inForce.configuration.members {
+            let member = members[Int(known.id.rawValue) - 1]
+            guard member.life != .out else { continue }
             guard let process = member.process, member.isUp else {
                 return report("liveness", "n\(member.number) is not up at the end of the calm")
             }
@@ -246,8 +263,8 @@ extension World {
             guard Int(glance.appliedIndex.rawValue) == oracle.committed.count else {
                 return report("liveness", "n\(member.number) has applied \(glance.appliedIndex) of \(oracle.committed.count) entries at the end of the calm")
             }
-            guard glance.requests == 0, member.calls.count == 0 else {
-                return report("answers", "n\(member.number) owes \(member.calls.count) answers at the end of the calm")
+            guard glance.requests == 0 else {
+                return report("answers", "n\(member.number) holds \(glance.requests) requests at the end of the calm")
             }
             let own = process.replica.digestOfEverything()
             guard own == oracle.lastDigest else {

@@ -19,6 +19,7 @@ extension World {
         switch fault.kind.group {
         case .network: change(fault, number, begins: true)
         case .process: beginProcessFault(fault)
+        case .membership: beginLifeFault(fault)
         default: beginDiskFault(fault)
         }
     }
@@ -40,6 +41,7 @@ extension World {
     func beginCalm() {
         for number in active { end(fault: number) }
         active = []
+        endBlows()
         isCalm = true
         note(0, turningPoint: true, "the calm begins")
         for member in members {
@@ -61,17 +63,13 @@ extension World {
         case .delay(let link, let most, _): trouble(link, begins, most.nanoseconds, \.delays)
         case .reorder(let link, let most, _): trouble(link, begins, most.nanoseconds, \.reorders)
         case .partition(let side, let held, let lasting):
-            for from in 1...plan.members {
-                for to in 1...plan.members where side.contains(from) != side.contains(to) {
+            for from in 1...capacity {
+                for to in 1...capacity where side.contains(from) != side.contains(to) {
                     cut(Link(from: from, to: to), begins, held, lasting)
                 }
             }
         case .oneWay(let link, let held, let lasting): cut(link, begins, held, lasting)
-        case .isolate(let member, let held, let lasting):
-            for other in 1...plan.members where other != member {
-                cut(Link(from: member, to: other), begins, held, lasting)
-                cut(Link(from: other, to: member), begins, held, lasting)
-            }
+        case .isolate(let member, let held, let lasting): isolate(member, begins, held, lasting)
         case .flap(let link, let period, let lasting):
             if begins {
                 flapping.append(number)
@@ -85,6 +83,13 @@ extension World {
         case .breakConnection(let link): breakConnection(connection(of: link.from, to: link.to))
         case .breakClients(let member): breakClients(of: members[member - 1])
         default: preconditionFailure("no fault of the network")
+        }
+    }
+
+    func isolate(_ member: Int, _ begins: Bool, _ held: Bool, _ lasting: Interval) {
+        for other in 1...capacity where other != member {
+            cut(Link(from: member, to: other), begins, held, lasting)
+            cut(Link(from: other, to: member), begins, held, lasting)
         }
     }
 
@@ -147,17 +152,7 @@ extension World {
         switch fault {
         case .crash(let number, let effects, let power, let down):
             plan(crashOf: members[number - 1], effects, power, down)
-        case .pause(let number, let lasting):
-            let member = members[number - 1]
-            member.pauses += 1
-            guard lasting > .keepalive else { return }
-            for other in members where other.number != number {
-                for connection in [connection(of: number, to: other.number), connection(of: other.number, to: number)] {
-                    queue.add(
-                        .keepalive, at: now + Interval.keepalive.nanoseconds, number: connection,
-                        incarnation: connections[connection].epoch)
-                }
-            }
+        case .pause(let number, let lasting): pause(members[number - 1], lasting)
         case .drift(let number, let millionths, _):
             members[number - 1].clock.drift(millionths, from: now)
             rearm(members[number - 1])
@@ -170,7 +165,27 @@ extension World {
         }
     }
 
-    private func plan(crashOf member: SimulatedMember, _ effects: Int, _ power: Fault.PowerLoss?, _ down: Interval) {
+    func pause(_ member: SimulatedMember, _ lasting: Interval) {
+        let number = member.number
+        member.pauses += 1
+        guard lasting > .keepalive else { return }
+        for other in members where other.number != number {
+            for connection in [connection(of: number, to: other.number), connection(of: other.number, to: number)] {
+                queue.add(
+                    .keepalive, at: now + Interval.keepalive.nanoseconds, number: connection,
+                    incarnation: connections[connection].epoch)
+            }
+        }
+    }
+
+    func resume(_ member: SimulatedMember) {
+        member.pauses -= 1
+        guard !member.isPaused else { return }
+        member.isTurnScheduled = false
+        wake(member)
+    }
+
+    func plan(crashOf member: SimulatedMember, _ effects: Int, _ power: Fault.PowerLoss?, _ down: Interval) {
         guard effects > 0 else { return crash(member, power, down: down) }
         member.crashAfterEffects = effects
         member.plannedCrash = (power, down)
@@ -178,12 +193,7 @@ extension World {
 
     private func endProcessFault(_ fault: Fault) {
         switch fault {
-        case .pause(let number, _):
-            let member = members[number - 1]
-            member.pauses -= 1
-            guard !member.isPaused else { return }
-            member.isTurnScheduled = false
-            wake(member)
+        case .pause(let number, _): resume(members[number - 1])
         case .drift(let number, _, _):
             members[number - 1].clock.drift(0, from: now)
             rearm(members[number - 1])
@@ -202,7 +212,10 @@ extension World {
     private func beginDiskFault(_ fault: Fault) {
         switch fault {
         case .crash(let number, let effects, let power, let down):
-            if power == .atSomeByte { oracle.mayBeDamaged.insert(number) }
+            if power == .atSomeByte {
+                guard mayLose(number) else { return }
+                oracle.mayBeDamaged.insert(number)
+            }
             plan(crashOf: members[number - 1], effects, power, down)
         case .syncFails(let number, let after, let down):
             members[number - 1].disk.syncsUntilFailure = after
@@ -218,15 +231,21 @@ extension World {
         case .slow(let number, let times, _): members[number - 1].slowness.append(times)
         case .hang(let number, _): members[number - 1].hangs += 1
         case .wipe(let number):
-            oracle.mayBeDamaged.insert(number)
-            crash(members[number - 1], nil, down: .milliseconds(500))
-            members[number - 1].disk.wipe()
+            guard mayLose(number) else { return }
+            wipe(members[number - 1])
         case .bitFlip(let number, let place, let down):
+            guard mayLose(number) else { return }
             oracle.mayBeDamaged.insert(number)
             crash(members[number - 1], nil, down: down)
             flipBits(of: members[number - 1], place)
         default: preconditionFailure("no fault of a disk")
         }
+    }
+
+    func wipe(_ member: SimulatedMember) {
+        oracle.mayBeDamaged.insert(member.number)
+        crash(member, nil, down: .milliseconds(500))
+        member.disk.wipe()
     }
 
     private func endDiskFault(_ fault: Fault) {
@@ -285,10 +304,12 @@ extension Fault {
     var victim: Int? {
         switch self {
         case .loss, .delay, .duplicate, .reorder, .partition, .oneWay, .isolate, .flap, .breakConnection: nil
+        case .addServer, .removeServer, .setVoting, .strikeChange, .transfer: nil
         case .breakClients(let member), .crash(let member, _, _, _), .pause(let member, _), .drift(let member, _, _),
             .leap(let member, _), .setWallClock(let member, _), .syncFails(let member, _, _),
             .writeFails(let member, _, _), .full(let member, _, _), .slow(let member, _, _), .hang(let member, _),
-            .wipe(let member), .bitFlip(let member, _, _):
+            .wipe(let member), .bitFlip(let member, _, _), .replace(let member, _), .snapshot(let member, _),
+            .fallBehind(let member, _, _), .rot(let member, _):
             member
         }
     }
@@ -302,6 +323,7 @@ extension Fault {
             .hang(_, let time):
             time
         case .breakConnection, .breakClients, .crash, .leap, .setWallClock, .syncFails, .writeFails, .wipe, .bitFlip: nil
+        case .addServer, .removeServer, .setVoting, .replace, .strikeChange, .transfer, .snapshot, .fallBehind, .rot: nil
         }
     }
 }

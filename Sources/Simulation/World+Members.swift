@@ -7,11 +7,11 @@ import Storage
 
 // A member's process: what `Startup` and `Member` do around a replica.
 extension World {
-    /// Makes a blank disk this member's, as at its first start; the first configuration is known.
+    /// Makes a blank disk this member's, as at its first start. The first configuration is known, but to one that joins.
     func format(_ member: SimulatedMember) {
         let identity = Identity(
-            member: member.id, name: "n\(member.number)", cluster: configuration.clusterID,
-            configuration: configuration.encode())
+            member: member.id, name: member.name, cluster: configuration.clusterID,
+            configuration: member.isNewcomer ? Bytes() : configuration.encode())
         guard case .done = member.disk.run(Storage.format(identity, limits: plan.storageLimits)) else {
             preconditionFailure("an empty disk cannot be formatted")
         }
@@ -51,12 +51,13 @@ extension World {
         member.lastLeader = nil
         member.last = SimulatedMember.LastSeen()
         member.last.term = term
+        member.lastWord = nil
         for other in members where other.number != member.number {
             // What a machine without power left open ends with the first word of its successor.
             breakConnection(connection(of: other.number, to: member.number))
-            let number = connection(of: member.number, to: other.number)
-            queue.add(.reconnect, at: now + 500_000 + worldRandom.next(below: 2_000_000), number: number)
         }
+        member.peers = MemberSet()
+        connectPeers(of: member, process)
         wake(member)
     }
 
@@ -64,7 +65,7 @@ extension World {
         _ recovered: consuming Recovered, _ member: SimulatedMember
     ) throws(RecoveryFailure) -> SimulatedMember.Process {
         var replica = try Replica(
-            recovered, from: member.disk, first: recovered.bootstrap ?? configuration, seed: member.dice.next(),
+            recovered, from: member.disk, first: recovered.bootstrap ?? Configuration(members: []), seed: member.dice.next(),
             parameters: plan.parameters, storageLimits: plan.storageLimits, limits: plan.replicaLimits,
             now: member.clock.instant(at: now))
         replica.startRecord()
@@ -111,6 +112,9 @@ extension World {
         let glance = process.replica.glance()
         if let law = glance.brokenLaw { return report("invariant", "n\(member.number): \(law)") }
         look(at: member, process, glance)
+        if process.replica.configurationIndex != member.peersIndex || member.hasDepartingPeers {
+            connectPeers(of: member, process)
+        }
         obey(member, process)
         member.effects.removeAll()
         guard member.isUp else { return }
@@ -173,6 +177,7 @@ extension World {
         case .client(let operation): give(answer.result, to: operation, of: member)
         case .forwarded(let batch, let proposal): self.answer(batch, proposal, answer.result)
         case .session(let slot): giveSession(answer.result, to: slot)
+        case .errand(let number): errands[number].isAsked = false
         case .nobody: break
         case nil: report("answers", "n\(member.number) answered a request twice, or one that nobody made")
         }
@@ -221,7 +226,7 @@ extension World {
     }
 
     /// The process is gone. With `resets` its kernel still speaks, and ends its connections at once.
-    private func end(_ member: SimulatedMember, resets: Bool) {
+    func end(_ member: SimulatedMember, resets: Bool) {
         member.life = .down
         member.incarnation += 1
         member.process = nil
@@ -232,7 +237,11 @@ extension World {
         member.operations = []
         member.last.role = .follower
         for waiter in member.calls.takeAll() {
-            if case .client(let operation) = waiter { clientLoses(operation) }
+            switch waiter {
+            case .client(let operation): clientLoses(operation)
+            case .errand(let number): errands[number].isAsked = false
+            case .forwarded, .session, .nobody: break
+            }
         }
         for other in members where other.number != member.number {
             let own = connection(of: member.number, to: other.number)

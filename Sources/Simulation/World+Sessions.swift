@@ -55,7 +55,7 @@ extension World {
 
     /// Another attempt goes to any member.
     func chooseAnother(_ number: Int) {
-        clients.pending[number].member = 1 + Int(clients.dice.next(below: UInt64(plan.members)))
+        clients.pending[number].member = anyone(&clients.dice)
     }
 
     /// Whether a request of a session is not at its end with this answer: it is asked again, under the same sequence, or

@@ -70,6 +70,25 @@ extension World {
         post(.chunk(chunk), on: transfer.connection, isForth: true)
     }
 
+    /// A piece arrives: some snapshots are broken off here.
+    func countPiece(of number: Int, to receiver: SimulatedMember) {
+        guard let place = installationEnds.firstIndex(where: { $0.receiver == receiver.number }),
+            let transfer = transfers[number]
+        else { return }
+        installationEnds[place].end.afterPieces -= 1
+        guard installationEnds[place].end.afterPieces <= 0 else { return }
+        let end = installationEnds.remove(at: place).end
+        hash.fold(now, 10 << 8 | receiver.number, UInt64(number))
+        note(receiver.number, turningPoint: true, "snapshot, transfer \(number): \(end.manner.words)")
+        switch end.manner {
+        case .connectionBreaks: breakConnection(transfer.connection)
+        case .senderDies(let power): crash(members[transfer.from - 1], power, down: .milliseconds(400))
+        case .receiverDies(let power, let effects):
+            receiver.crashAfterEffects = effects
+            receiver.plannedCrash = (power, .milliseconds(300))
+        }
+    }
+
     /// The receiver answered a piece.
     func heard(_ reply: SnapshotReply) {
         let number = Int(reply.call)

@@ -7,7 +7,10 @@ import Storage
 /// Everything of one run: members, network, clients, and what will happen next. Confined to whoever runs it.
 final class World {
     let plan: Plan
+    /// The one that the cluster starts with.
     let configuration: Configuration
+    /// How many members there are, those included that come later.
+    let capacity: Int
     let sink: ((TraceLine) -> Void)?
 
     /// Nanoseconds since the start of the run.
@@ -34,30 +37,48 @@ final class World {
     var flapping: [Int] = []
     var isFlapDown: [Bool] = []
     @exclusivity(unchecked) var isOver = false
+    /// What operators have set out to do, by number.
+    var errands: [Errand] = []
+    var operatorDice: SplitMix64
+    /// What is still to be undone, or done, by number.
+    var reliefs: [Relief?] = []
+    /// Blows for the next leaders that change the configuration.
+    var armedBlows: [Fault.Blow] = []
+    /// Ends for the next snapshots that are sent to these members.
+    var installationEnds: [(receiver: Int, end: Fault.InstallationEnd)] = []
+    /// Whom clients ask: the members of the newest configuration that is committed.
+    @exclusivity(unchecked) var directory: [Int]
 
     init(_ plan: Plan, sink: ((TraceLine) -> Void)?) {
         self.plan = plan
         self.sink = sink
         configuration = Configuration(
             members: (1...plan.members).map { .init(id: MemberID(UInt64($0)), name: "n\($0)", address: "h:\($0)") })
+        capacity = plan.capacity
+        directory = Array(1...plan.members)
         clients = Clients(plan)
-        oracle = Oracle(members: plan.members)
+        oracle = Oracle(members: capacity, KnownConfiguration(index: 0, configuration))
         worldRandom = SplitMix64(seed: Stream.network.seed(of: plan.seed, 1 << 16))
+        operatorDice = SplitMix64(seed: Stream.life.seed(of: plan.seed, 1))
         hash = TraceHash(seed: plan.seed)
-        for from in 1...plan.members {
-            for to in 1...plan.members {
+        for from in 1...capacity {
+            for to in 1...capacity {
                 connections.append(Connection(from: from, to: to))
-                let link = (from - 1) * plan.members + to
+                // The same however many come later.
+                let isOld = from <= plan.members && to <= plan.members
+                let link = isOld ? (from - 1) * plan.members + to : from << 8 | to
                 wires.append(Wire(dice: SplitMix64(seed: Stream.network.seed(of: plan.seed, link))))
             }
         }
-        for number in 1...plan.members { members.append(SimulatedMember(number: number, seed: plan.seed)) }
+        for number in 1...capacity {
+            members.append(SimulatedMember(number: number, isNewcomer: number > plan.members, seed: plan.seed))
+        }
     }
 
     // MARK: Running
 
     func run() -> RunResult {
-        for member in members {
+        for member in members where !member.isNewcomer {
             format(member)
             queue.add(.start, at: worldRandom.next(below: 20_000_000), member: member.number, incarnation: 0)
         }
@@ -113,6 +134,8 @@ final class World {
         case .faultBegins: begin(fault: Int(event.number))
         case .faultEnds: end(fault: Int(event.number))
         case .flap: flap(fault: Int(event.number))
+        case .errand: advance(errand: Int(event.number))
+        case .relief: relieve(Int(event.number))
         case .arrival: clientArrives()
         case .request: requestArrives(Int(event.number))
         case .answer: answerArrives(Int(event.number))
