@@ -44,6 +44,8 @@ extension Replica {
             giveUpInstalling("a newer snapshot came", into: &effects)
         }
         if incoming == nil {
+            // What found no space is not written again and again as fast as it comes.
+            guard now >= snapshotRetryAt else { return .refused("the disk is full") }
             guard chunk.offset == 0 else { return .next(offset: 0) }
             guard makeRoomForSnapshot() else { return .wait }
             incoming = Incoming(chunk)

@@ -24,7 +24,8 @@ extension Replica {
             let round = rounds.remove(at: position)
             switch answer.outcome {
             case .ready(let index):
-                confirmed.append(ConfirmedRound(index: index, requests: round.requests))
+                confirmed.append(
+                    ConfirmedRound(index: index, expiry: now + limits.leaderWait, requests: round.requests))
             case .lostLeadership, .noLeader, .overloaded:
                 // Nothing was read: another leader may be asked, as long as the caller waits.
                 redispatchAt = now + limits.redispatchPause
@@ -33,10 +34,20 @@ extension Replica {
         }
     }
 
+    /// One that never comes to hold what it was told to read, as it was removed or is cut off, does not let its callers wait
+    /// for ever.
     mutating func answerConfirmedReads(into effects: inout ReplicaEffects) {
-        while let round = confirmed.first, round.index <= keyspace.appliedIndex {
+        while let round = confirmed.first {
+            let isApplied = round.index <= keyspace.appliedIndex
+            guard isApplied || round.expiry <= now else { return }
             confirmed.removeFirst()
-            for waiting in round.requests { answerRead(waiting.request, into: &effects) }
+            for waiting in round.requests {
+                if isApplied {
+                    answerRead(waiting.request, into: &effects)
+                } else {
+                    answer(waiting.request.id, size: 0, .failed(.behind), into: &effects)
+                }
+            }
         }
     }
 

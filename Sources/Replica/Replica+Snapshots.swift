@@ -93,6 +93,7 @@ extension Replica {
             bytesSinceSnapshot = snapshotThreshold
             snapshotRetryAt = now + limits.snapshotRetry
         } else {
+            snapshotRetryAt = now + limits.snapshotRetry
             giveUpInstalling("the disk is full", into: &effects)
         }
     }

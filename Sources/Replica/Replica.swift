@@ -106,6 +106,8 @@ public struct Replica: ~Copyable {
 
     struct ConfirmedRound {
         var index: Index
+        /// By then it must be applied. Invariant: expiries ascend.
+        var expiry: Instant
         var requests: [HeldRequest]
     }
 
@@ -176,6 +178,7 @@ public struct Replica: ~Copyable {
         if hasMoreToDo { return now }
         var next = min(raft.deadline, storage.deadline)
         if let first = held.first { next = min(next, raft.leader == nil ? first.expiry : max(redispatchAt, now)) }
+        if let round = confirmed.first { next = min(next, round.expiry) }
         if let transfer { next = min(next, transfer.expiry) }
         if let pendingChange { next = min(next, pendingChange.expiry) }
         return next

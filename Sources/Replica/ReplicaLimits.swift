@@ -7,7 +7,8 @@ public struct ReplicaLimits: Sendable {
     public var maxRequests = 65_536
     /// Bytes of commands taken and not answered; likewise.
     public var maxRequestBytes = 64 << 20
-    /// How long a request waits for a leader to appear before it is answered UNAVAILABLE.
+    /// How long a request waits for a leader to appear, and a read for this member to catch up with the leader, before it
+    /// is answered UNAVAILABLE.
     public var leaderWait = Interval.seconds(3)
     /// How long to wait before asking a leader again that said it was none.
     public var redispatchPause = Interval.milliseconds(20)

@@ -158,6 +158,9 @@ public struct Failure: Error, Sendable, Equatable {
     public static let noLeader = Failure(
         .unavailable, "no leader is known: a majority of the members must be up and reach each other",
         notApplied: true)
+    public static let behind = Failure(
+        .unavailable, "this member lags behind the leader and has not caught up in time: ask another one",
+        notApplied: true)
     public static let notLeader = Failure(.unavailable, "this member does not lead", notApplied: true)
     public static let stopping = Failure(.unavailable, "this member is shutting down", notApplied: true)
     public static let leadershipLost = Failure(

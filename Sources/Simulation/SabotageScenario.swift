@@ -26,7 +26,7 @@ extension Plan {
         seed: UInt64, members: Int? = nil, groups: FaultGroups? = nil, storm: Interval? = nil, sabotage: Sabotage
     ) {
         let members = members ?? sabotage.members
-        self.init(seed: seed, members: members, groups: groups ?? .all, storm: storm ?? sabotage.storm)
+        self.init(seed: seed, members: members, groups: groups ?? sabotage.groups, storm: storm ?? sabotage.storm)
         if groups == nil, members == 5, let own = sabotage.faults(seed: seed, until: self.storm) { faults = own }
         plant(sabotage)
     }
@@ -57,6 +57,9 @@ extension Plan {
 extension Sabotage {
     /// How many members its scenario has.
     fileprivate var members: Int { self == .singleNotDurable ? 1 : 5 }
+
+    /// What befalls them: changes of members only where the bug is in these.
+    fileprivate var groups: FaultGroups { .storm }
 
     /// How long its storm is.
     fileprivate var storm: Interval { self == .staleLeaderUnanswered ? .seconds(7) : .seconds(120) }

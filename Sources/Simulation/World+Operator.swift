@@ -94,7 +94,7 @@ extension World {
         errands[number].isAsked = true
         errands[number].shrinking = isShrinking(step) ? change : nil
         note(asked.number, "is asked to \(step)")
-        let patience = Interval.milliseconds(300 + operatorDice.next(below: 3_000))
+        let patience = Interval.milliseconds(300 + operatorDice.next(below: 1_400))
         asked.turn.requests.append(
             Request(
                 id: asked.calls.add(.errand(number)), deadline: asked.clock.instant(at: now) + patience,

@@ -23,7 +23,7 @@ struct SimulateArguments: ParsableCommand {
     @Option(help: ArgumentHelp("1, 3, 5 or 7 (default: 5, or as the planted bug needs).", valueName: "M")) var members: Int?
     @Option(
         help: ArgumentHelp(
-            "Some of network, process, disk; or none (default: all, or as the planted bug needs).", valueName: "F,…"))
+            "Some of network, process, disk, membership; or none (default: all, or as the planted bug needs).", valueName: "F,…"))
     var faults: String?
     @Option(
         help: ArgumentHelp(
@@ -117,7 +117,7 @@ struct SimulateArguments: ParsableCommand {
         var groups = FaultGroups.none
         for name in faults.split(separator: ",", omittingEmptySubsequences: false) {
             guard let group = FaultGroups.named.first(where: { $0.name == name }) else {
-                throw UsageError("--faults takes some of network, process, disk, or none, not '\(name)'")
+                throw UsageError("--faults takes some of network, process, disk, membership, or none, not '\(name)'")
             }
             groups.insert(group.group)
         }
@@ -152,5 +152,7 @@ struct SimulateArguments: ParsableCommand {
 
 extension FaultGroups {
     /// As they are called on a command line.
-    static let named: [(name: String, group: FaultGroups)] = [("network", .network), ("process", .process), ("disk", .disk)]
+    static let named: [(name: String, group: FaultGroups)] = [
+        ("network", .network), ("process", .process), ("disk", .disk), ("membership", .membership),
+    ]
 }

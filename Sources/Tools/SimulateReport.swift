@@ -69,7 +69,7 @@ struct SimulateReport: Sendable {
             "members       " + [
                 count(statistics.elections, "elections"), "highest term \(statistics.highestTerm)",
                 count(statistics.restarts, "restarts"), count(statistics.snapshotsInstalled, "snapshots installed"),
-                count(statistics.committed, "entries committed"),
+                count(statistics.configurations, "configurations"), count(statistics.committed, "entries committed"),
             ].joined(separator: ", "),
             "messages      \(count(statistics.sent, "sent")), \(count(statistics.delivered, "delivered"))",
             "longest gap   \(Durations.text(statistics.longestGap)) without a write that succeeded",

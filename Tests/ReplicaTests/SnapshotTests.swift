@@ -130,6 +130,46 @@ struct SnapshotTests {
         expectSame(cluster)
     }
 
+    /// A cluster of three with a member that needs a snapshot, and the leader.
+    private func withOneBehind() -> (VirtualCluster, away: VirtualMember) {
+        let cluster = cluster(3)
+        let leader = cluster.electLeader()
+        let away = cluster.members.first { $0.number != leader.number }!
+        cluster.isolate(away.number)
+        fill(cluster, 500)
+        return (cluster, away)
+    }
+
+    @Test("a read of a member that does not catch up is answered, and not held for ever")
+    func readOfOneBehind() throws {
+        let (cluster, away) = withOneBehind()
+        // What it is sent comes to no end, while it knows how far it would have to be.
+        away.isDiskHung = true
+        cluster.heal()
+        cluster.run(for: .milliseconds(200))
+        let read = cluster.read(.get(key: "key 1"), at: away.number)
+        let failure = try #require(cluster.answer(to: read, at: away.number, within: .seconds(5))?.failure)
+        #expect(failure.code == .unavailable && failure.message.contains("lags behind") && failure.notApplied, "\(failure)")
+        away.isDiskHung = false
+        cluster.run(for: .seconds(2))
+        let again = cluster.read(.get(key: "key 1"), at: away.number)
+        #expect(cluster.answer(to: again, at: away.number)?.value != nil)
+    }
+
+    @Test("a snapshot for which there is no space is not sent again and again, and comes when there is space")
+    func noSpaceForSnapshot() throws {
+        let (cluster, away) = withOneBehind()
+        away.disk.capacity = away.disk.used + 2_000
+        cluster.heal()
+        let before = cluster.snapshotReplies.count
+        cluster.run(for: .seconds(5))
+        #expect(cluster.snapshotReplies.contains(.refused("the disk is full")))
+        #expect(cluster.snapshotReplies.count - before < 200, "\(cluster.snapshotReplies.count - before) pieces in five seconds")
+        away.disk.capacity = .max
+        cluster.run(for: .seconds(12))
+        expectSame(cluster)
+    }
+
     @Test("power failures at any instant of writing, sending and installing snapshots lose nothing", arguments: 1...12)
     func storms(seed: Int) throws {
         let cluster = cluster(3, seed: UInt64(seed))

@@ -18,12 +18,12 @@ struct RunTests {
         #expect(result.statistics.succeeded > result.statistics.operations * 95 / 100)
     }
 
-    @Test("Storms of each group, and of all, break nothing", arguments: [FaultGroups.network, .process, .disk, .all])
+    @Test("Storms of each group, and of all, break nothing", arguments: [FaultGroups.network, .process, .disk, .membership, .all])
     func storms(groups: FaultGroups) {
         for seed: UInt64 in 1...2 {
             let result = run(Plan(seed: seed, groups: groups, storm: .seconds(30)))
             #expect(result.violation == nil, "seed \(seed)")
-            #expect(result.statistics.totalFaults > 20)
+            #expect(result.statistics.totalFaults > (groups == .membership ? 8 : 20))
         }
     }
 
@@ -33,6 +33,18 @@ struct RunTests {
             let result = run(Plan(seed: seed, members: members, storm: .seconds(30)))
             #expect(result.violation == nil, "seed \(seed)")
         }
+    }
+
+    @Test("Members come and go, snapshots are sent and broken off, leadership is handed over, and nothing breaks")
+    func life() {
+        var statistics = Statistics()
+        for seed: UInt64 in 1...2 {
+            let result = run(Plan(seed: seed, groups: .membership, storm: .seconds(60)))
+            #expect(result.violation == nil, "seed \(seed)")
+            statistics.add(result.statistics)
+        }
+        #expect(statistics.configurations > 20 && statistics.snapshotsInstalled > 5)
+        for kind in Fault.Kind.allCases where kind.group == .membership { #expect(statistics.count(of: kind) > 0, "\(kind)") }
     }
 
     /// "A partitioned server's term grows without bound" unless it asks before it campaigns (9.6).

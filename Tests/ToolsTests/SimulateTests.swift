@@ -43,7 +43,7 @@ struct SimulateTests {
         ("--seed 1 --seeds 1..2", "--seed and --seeds cannot stand together"),
         ("--seeds 5..1", "--seeds takes the first and the last of at most 100,000,000 seeds, like 1..100, not '5..1'"),
         ("--members 4", "--members is 1, 3, 5 or 7, not 4"),
-        ("--faults fire", "--faults takes some of network, process, disk, or none, not 'fire'"),
+        ("--faults fire", "--faults takes some of network, process, disk, membership, or none, not 'fire'"),
         ("--duration soon", "--duration takes a length of time like 120s or 2m, not 'soon'"),
         ("--sabotage vote-twcie", "there is no bug 'vote-twcie' to plant"),
         ("--uproot", "--uproot needs a bug: --sabotage NAME"),
