@@ -11,7 +11,7 @@ extension Sabotage {
         case .staleLeaderUnanswered: 9
         case .readBeforeNoop: 14
         case .readWithoutRound, .readNumberReused: 15
-        case .leaseOnArrival: 16
+        case .leaseOnArrival, .leaseOutlivesTransfer, .promiseForgotten: 16
         case .singleNotDurable: 17
         case .lateCompletion: 19
         case .fullDiskIgnored: 24
@@ -61,6 +61,8 @@ extension Sabotage {
         case .readWithoutRound: "a leader answers reads without asking whether it still leads"
         case .readNumberReused: "a follower asks for a read index again under the number of the first try"
         case .leaseOnArrival: "a leader's lease counts from the arrival of an answer, not from its question"
+        case .leaseOutlivesTransfer: "a leader goes on reading by lease when it has told another to campaign"
+        case .promiseForgotten: "a member that starts again votes at once, whatever it promised a leader before"
         case .stateNotSynced: "term and vote are written and not synced"
         case .olderStateSlot: "a restart takes the older one of two terms and votes"
         case .logNotSynced: "entries are written and not synced"
@@ -88,7 +90,7 @@ extension Sabotage {
         case .readBeforeNoop: "dissertation 6.4"
         case .readWithoutRound: "dissertation 6.4"
         case .readNumberReused: "etcd, issue 20418"
-        case .leaseOnArrival: "dissertation 6.4.1"
+        case .leaseOnArrival, .leaseOutlivesTransfer, .promiseForgotten: "dissertation 6.4.1"
         case .singleNotDurable: "etcd, issue 14370"
         case .lateCompletion: "etcd-io/raft, testdata async_storage_writes_append_aba_race"
         case .fullDiskIgnored: "dqlite, issues 283 and 309"

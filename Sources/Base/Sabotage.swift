@@ -36,6 +36,8 @@
     case readWithoutRound = "read-without-round"
     case readNumberReused = "read-number-reused"
     case leaseOnArrival = "lease-on-arrival"
+    case leaseOutlivesTransfer = "lease-outlives-transfer"
+    case promiseForgotten = "promise-forgotten"
 
     // The disk
     case stateNotSynced = "state-not-synced"

@@ -32,6 +32,8 @@ public struct Input: Sendable {
     public var configuration: Configuration?
     /// Reads that want an index: `Effects.reads` answers each exactly once, now or in a later turn.
     public var reads: [ReadToken] = []
+    /// Somebody reads by lease: a leader is to hold one for some seconds (`Raft.leaseReadIndex`).
+    public var wantsLease = false
     /// The election timer runs out now, whatever was heard from a leader: a fault on purpose.
     public var electionTimerExpires = false
     /// Hand leadership to this member (3.10): `Effects.transfer` tells the end of it.
@@ -56,6 +58,7 @@ public struct Input: Sendable {
         proposals.clear()
         configuration = nil
         reads.clear()
+        wantsLease = false
         electionTimerExpires = false
         transferTo = nil
     }

@@ -62,7 +62,19 @@ public struct Parameters: Sendable, Equatable {
     /// Whether a broken invariant is kept in `Raft.brokenLaw`, for a simulator to report. A server ends its process.
     package var keepsBrokenLaws = false
 
+    /// By how much of an election timeout, in thousandths, two members' clocks may differ over its length. Only reads
+    /// by lease rely on it (6.4.1).
+    public var maxClockDrift: UInt64 = 100
+
+    /// How long after the last read by lease a leader goes on extending its lease with each heartbeat.
+    public var leaseDemand: Interval = .seconds(10)
+
     public init() {}
+
+    /// How long after the start of a round that a quorum answered nobody else can be elected.
+    var leaseDuration: Interval {
+        Interval(nanoseconds: electionTimeout.lowerBound.nanoseconds / 1000 * (1000 - maxClockDrift))
+    }
 
     /// Whether the values make sense together: several heartbeats fit into the shortest election timeout, and every
     /// limit lets at least one thing through.
@@ -72,6 +84,7 @@ public struct Parameters: Sendable, Equatable {
             && maxBatchBytes > 0 && maxProbeBytes > 0
             && maxInflightMessages > 0 && maxInflightBytes > 0 && maxPartialBatches > 0
             && maxSnapshotTransfers > 0 && tailBytes >= 0 && maxUncommittedBytes > 0 && maxWaitingReads > 0
+            && maxClockDrift < 1000
             && readRetryInterval > .zero && readPatience >= readRetryInterval
     }
 }

@@ -72,14 +72,19 @@ extension Raft {
         effects.note(.preCampaign(term: term.next))
         // Its own answer changes nothing, so it need not be durable.
         ballot.count(id, granted: true)
-        if ballot.outcome(in: electorate) == true {
-            campaign(transfer: false, into: &effects)
-            return
-        }
+        if ballot.outcome(in: electorate) == true { return campaignWhenFree(into: &effects) }
         let request = RequestVote(lastLogIndex: log.lastIndex, lastLogTerm: log.lastTerm, preVote: true)
         for voter in electorate.voters where voter != id {
             send(.requestVote(request), to: voter, term: term.next, into: &effects)
         }
+    }
+
+    /// A candidate votes for itself, and so must owe its silence to nobody. A timer that ran out on purpose, or the restart
+    /// of an only voter, may bring it here too early: then it asks again when it is free.
+    private mutating func campaignWhenFree(into effects: inout Effects) {
+        guard now < promisedUntil else { return campaign(transfer: false, into: &effects) }
+        role = .follower
+        electionDeadline = promisedUntil
     }
 
     /// "Increments its current term and transitions to candidate state. It then votes for itself and issues
@@ -109,7 +114,7 @@ extension Raft {
     private mutating func concludeElection(into effects: inout Effects) {
         let missing = sabotage == .electMinusOne && role == .candidate ? 1 : 0
         switch (ballot.outcome(in: electorate, missing: missing), role) {
-        case (true, .preCandidate): campaign(transfer: false, into: &effects)
+        case (true, .preCandidate): campaignWhenFree(into: &effects)
         case (true, .candidate): becomeLeader(into: &effects)
         // It cannot win any more: it waits as a follower for its next timeout.
         case (false, .preCandidate), (false, .candidate): role = .follower
@@ -173,6 +178,8 @@ extension Raft {
         if message.term < term { return .staleTerm }
         if let other = hardState.votedFor, other != message.from, sabotage != .voteTwice { return .alreadyVoted }
         if leader != nil { return .hasLeader }
+        // In this term without its candidate's having asked, by some other message. A vote that was given may be repeated.
+        if hardState.votedFor == nil, hasHeardFromLeader, !request.disruptLeader { return .hasLeader }
         return isUpToDate(request) ? nil : .logBehind
     }
 
@@ -183,10 +190,9 @@ extension Raft {
         return (request.lastLogTerm, request.lastLogIndex) >= (log.lastTerm, log.lastIndex)
     }
 
-    private var hasHeardFromLeader: Bool {
-        guard let leader else { return false }
-        return leader == id || now < following.lastContact + parameters.electionTimeout.lowerBound
-    }
+    /// Not only from one that is still known: a leader's lease counts on the promise that hearing it was (6.4.1), and a
+    /// restart or a higher term makes one forget the leader.
+    private var hasHeardFromLeader: Bool { role == .leader || now < promisedUntil }
 
     mutating func receive(_ reply: RequestVoteReply, of message: Message, into effects: inout Effects) {
         guard configuration[message.from] != nil else {

@@ -14,6 +14,7 @@ extension Raft {
         }
         becomeFollower(term: message.term, leader: message.from, into: &effects)
         following.lastContact = now
+        promiseSilence()
         resetElectionTimer()
         if let result = conflict(with: request) {
             if case .conflict(let previous, let term, let index) = result {

@@ -1,7 +1,7 @@
 @_spi(Sabotage) import Base
 
 /// Linearizable reads without log entries (6.4): ReadIndex, on the leader and through it on followers. All reads that
-/// wait share one round; no lease, no clock (that is 6.4.1).
+/// wait share one round; no lease, no clock (that is Raft+Lease).
 extension Raft {
     mutating func take(_ tokens: [ReadToken], into effects: inout Effects) {
         for token in tokens {
@@ -23,7 +23,7 @@ extension Raft {
             commitIndex >= leading.termStart || sabotage == .readBeforeNoop
         else { return }
         leading.round += 1
-        reads.startRound(leading.round, index: commitIndex)
+        reads.startRound(leading.round, index: commitIndex, now: now)
         effects.note(.readRoundStarted(leading.round, readIndex: commitIndex))
         for place in peers.indices where electorate.includes(peers[place].id) {
             peers[place].owesHeartbeat = true
@@ -35,24 +35,20 @@ extension Raft {
     /// Answers the batch once a quorum answered its round or a later one: nobody else led when they were asked.
     mutating func confirmReads(into effects: inout Effects) {
         guard role == .leader, let round = reads.round else { return }
+        guard confirmedRound >= round.number || sabotage == .readWithoutRound else { return }
+        effects.note(.readRoundConfirmed(round.number, readIndex: round.index))
+        extendLease(from: round.start)
+        for waiting in reads.finish() { answer(waiting, .ready(round.index), into: &effects) }
+    }
+
+    /// The newest round that a quorum answered.
+    var confirmedRound: UInt64 {
         var rounds: [UInt64] = []
         rounds.reserveCapacity(electorate.voters.count)
         for voter in electorate.voters {
             rounds.append(voter == id ? leading.round : peer(voter).map { peers[$0].round } ?? 0)
         }
-        guard let reached = Quorum.reached(by: electorate.quorum, of: &rounds), reached >= round.number || isPlantedLease
-        else { return }
-        effects.note(.readRoundConfirmed(round.number, readIndex: round.index))
-        for waiting in reads.finish() { answer(waiting, .ready(round.index), into: &effects) }
-    }
-
-    /// Whether reads are answered without a round, where such a bug is planted.
-    private var isPlantedLease: Bool {
-        guard let sabotage, sabotage == .readWithoutRound || sabotage == .leaseOnArrival else { return false }
-        if sabotage == .readWithoutRound { return true }
-        var recent = electorate.includesSelf ? 1 : 0
-        for peer in peers where electorate.includes(peer.id) && now < peer.lastContact + parameters.electionTimeout.lowerBound { recent += 1 }
-        return recent >= electorate.quorum
+        return Quorum.reached(by: electorate.quorum, of: &rounds) ?? 0
     }
 
     private func answer(_ waiting: ReadQueue.Waiting, _ outcome: ReadOutcome, into effects: inout Effects) {

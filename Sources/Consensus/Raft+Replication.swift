@@ -50,6 +50,7 @@ extension Raft {
                 peers[place].isProbing = false
                 if peers[place].loadFailed { peers[place].load = nil }
             }
+            startLeaseRound()
         }
         startReadRound(into: &effects)
         takeLeave(into: &effects)
@@ -196,6 +197,7 @@ extension Raft {
         if reply.round > peers[place].round {
             peers[place].round = reply.round
             confirmReads(into: &effects)
+            confirmLease()
         }
         switch reply.result {
         case .success(let match): acknowledged(place, through: match, into: &effects)

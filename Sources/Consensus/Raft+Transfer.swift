@@ -27,6 +27,7 @@ extension Raft {
             peers[place].match == log.lastIndex
         else { return }
         leading.transfer.update { $0.isSent = true }
+        renounceLease()
         send(.timeoutNow, to: transfer.target, into: &effects)
         effects.note(.timeoutNowSent(to: transfer.target))
     }

@@ -53,6 +53,8 @@ public struct Raft: ~Copyable {
     var following = Following()
     var ballot = Ballot()
     var electionDeadline = Instant.never
+    /// Until when this member votes for nobody unasked by its leader, whom it has heard. Never falls (4.2.3, 6.4.1).
+    var promisedUntil: Instant
     /// Whether a step that comes too late may still wait once more before it blames the leader.
     var mayOversleep = true
     var leading = Leading()
@@ -87,6 +89,7 @@ public struct Raft: ~Copyable {
         let isNamed = restored.configurations.contains { $0.configuration[restored.identity] != nil }
         belonging = isNamed ? .member : .stranger
         now = restored.now
+        promisedUntil = Self.promise(of: restored, parameters)
         generator = SplitMix64(seed: restored.seed)
         commitIndex = max(restored.appliedIndex, restored.log.baseIndex)
         appliedIndex = commitIndex
@@ -124,6 +127,7 @@ public struct Raft: ~Copyable {
             effects.membership = change(to: configuration, into: &effects)
         }
         if !input.reads.isEmpty { take(input.reads, into: &effects) }
+        if input.wantsLease, role == .leader { leading.leaseWantedUntil = now + parameters.leaseDemand }
         if let target = input.transferTo { startTransfer(to: target, into: &effects) }
         issueWrite(into: &effects)
         if role == .leader { lead(into: &effects) } else { askForReadIndex(into: &effects) }

@@ -18,7 +18,7 @@ struct ReadQueue: Sendable {
     private var askedSince = Instant.zero
 
     /// On a leader: the round that confirms `asked`, and the index that they will get.
-    private(set) var round: (number: UInt64, index: Index)?
+    private(set) var round: (number: UInt64, index: Index, start: Instant)?
     /// On a follower: the request that is on its way for `asked`, and when it is given up for lost.
     private(set) var request: (id: UInt64, retryAt: Instant)?
     /// The next request's id: never reused within one start, and beginning anywhere, so that the answer to a request
@@ -40,9 +40,9 @@ struct ReadQueue: Sendable {
         gather(request, now: now)
     }
 
-    mutating func startRound(_ number: UInt64, index: Index) {
+    mutating func startRound(_ number: UInt64, index: Index, now: Instant) {
         moveOn()
-        round = (number, index)
+        round = (number, index, now)
     }
 
     /// Gives the id to ask with: another one each time, unless that bug is planted.

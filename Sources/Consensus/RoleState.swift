@@ -53,6 +53,14 @@ struct Leading: Sendable {
     /// When to look for a voter with a higher priority, and how long to wait when that comes to nothing.
     var priorityDeadline = Instant.never
     var priorityPause = Interval.zero
+    /// Until when reads need no round (6.4.1).
+    var leaseUntil = Instant.zero
+    /// The round of heartbeats that is to extend the lease, and when it began.
+    var leaseRound: (number: UInt64, start: Instant)?
+    /// As long as somebody reads by lease.
+    var leaseWantedUntil = Instant.zero
+    /// Whether a TimeoutNow left in this term: it ends all leases.
+    var toldToCampaign = false
 
     func deadline(alone: Bool) -> Instant {
         let own = alone ? Instant.never : min(heartbeatDeadline, quorumDeadline)

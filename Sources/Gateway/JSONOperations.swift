@@ -86,7 +86,8 @@ extension Fields {
 
     fileprivate func freshness() throws -> Freshness {
         switch try find("consistency", as: String.self) {
-        case nil, "LINEARIZABLE", "LEASE": .linearizable
+        case nil, "LINEARIZABLE": .linearizable
+        case "LEASE": .lease
         case "LOCAL": .local
         case .some: throw fail("consistency", "LINEARIZABLE, LEASE or LOCAL")
         }

@@ -5,6 +5,31 @@ import Keyspace
 
 // Reads without log entries (dissertation 6.4): all that wait at the same time share one read index.
 extension Replica {
+    mutating func gather(_ request: Request, _ expiry: Instant) {
+        if raft.leader == nil {
+            hold(request, until: expiry)
+        } else {
+            gatheredReads.append(HeldRequest(request: request, expiry: expiry))
+        }
+    }
+
+    /// At once where this member leads and holds a lease (6.4.1). Its time is that of the turn, which is read after the
+    /// request was: a process that stands still in between reads nothing stale.
+    mutating func readByLease(_ request: Request, _ expiry: Instant, into effects: inout ReplicaEffects) {
+        if raft.role == .leader { input.wantsLease = true }
+        guard let index = raft.leaseReadIndex(at: now) else { return gather(request, expiry) }
+        if index <= keyspace.appliedIndex {
+            answerRead(request, into: &effects)
+        } else if let last = confirmed.indices.last, confirmed[last].index >= index {
+            confirmed[last].requests.append(HeldRequest(request: request, expiry: expiry))
+        } else {
+            confirmed.append(
+                ConfirmedRound(
+                    index: index, expiry: now + limits.leaderWait,
+                    requests: [HeldRequest(request: request, expiry: expiry)]))
+        }
+    }
+
     /// Begins a round for the reads that gathered, unless enough rounds are under way: then they wait for the next.
     mutating func gatherReads() {
         guard !gatheredReads.isEmpty, rounds.count < limits.maxReadRounds else { return }
@@ -24,8 +49,11 @@ extension Replica {
             let round = rounds.remove(at: position)
             switch answer.outcome {
             case .ready(let index):
+                // A read by lease may have come later and need more.
                 confirmed.append(
-                    ConfirmedRound(index: index, expiry: now + limits.leaderWait, requests: round.requests))
+                    ConfirmedRound(
+                        index: max(index, confirmed.last?.index ?? 0), expiry: now + limits.leaderWait,
+                        requests: round.requests))
             case .lostLeadership, .noLeader, .overloaded:
                 // Nothing was read: another leader may be asked, as long as the caller waits.
                 redispatchAt = now + limits.redispatchPause

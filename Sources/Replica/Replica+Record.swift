@@ -79,6 +79,9 @@ extension Replica {
     /// The term of the entry at `index`; nil when it is not in the log.
     package borrowing func term(at index: Index) -> Term? { raft.term(at: index) }
 
+    /// Nobody else can be elected, as far as this member's clock can be trusted.
+    package borrowing func holdsLease(at instant: Instant) -> Bool { raft.holdsLease(at: instant) }
+
     /// A snapshot of another member is on its way in.
     package var isInstalling: Bool { incoming != nil }
 

@@ -34,11 +34,9 @@ extension Replica {
         case .read(_, .local), .freeze(.local):
             answerRead(request, into: &effects)
         case .read(_, .linearizable), .freeze(.linearizable):
-            if raft.leader == nil {
-                hold(request, until: expiry)
-            } else {
-                gatheredReads.append(HeldRequest(request: request, expiry: expiry))
-            }
+            gather(request, expiry)
+        case .read(_, .lease), .freeze(.lease):
+            readByLease(request, expiry, into: &effects)
         case .log(let from, let maxBytes):
             readLog(request.id, from: from, maxBytes: maxBytes, into: &effects)
         case .changeMembers(let change):

@@ -14,6 +14,9 @@ public struct RequestID: Hashable, Sendable, RawRepresentable {
 public enum Freshness: Sendable, Equatable {
     /// It sees every write that was acknowledged before it began (dissertation 6.4).
     case linearizable
+    /// The same, as far as clocks can be trusted: without a question to others where this member leads and holds a lease
+    /// (6.4.1). Elsewhere it is `linearizable`.
+    case lease
     /// It sees what this member has applied.
     case local
 }

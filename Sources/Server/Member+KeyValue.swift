@@ -121,6 +121,11 @@ extension Member {
 }
 
 extension Wire.Consistency {
-    /// LEASE means LINEARIZABLE until the server can do it (contract).
-    var freshness: Freshness { self == .local ? .local : .linearizable }
+    var freshness: Freshness {
+        switch self {
+        case .linearizable: .linearizable
+        case .lease: .lease
+        case .local: .local
+        }
+    }
 }

@@ -11,7 +11,11 @@ struct Clients {
         var slot: Int
         var member: Int
         var isWrite: Bool
-        var isLocal: Bool
+        /// What the client asked for.
+        var freshness: Freshness
+        /// A clock leapt: it is judged as a local read.
+        var isExcused = false
+        var isLocal: Bool { freshness == .local || isExcused }
         /// What the member said, on its way to the client.
         var result: Answer.Result?
         /// The largest revision that anybody had seen when it began.
@@ -104,19 +108,22 @@ struct Clients {
     }
 
     /// What a client does next.
-    mutating func command() -> (command: Command, isLocal: Bool) {
+    mutating func command() -> (command: Command, freshness: Freshness) {
         let kind = Int(choices.next(below: 100))
         if kind < workload.transactions {
             var operations: [Operation] = []
             for _ in 0..<2 + choices.next(below: 3) {
                 operations.append(choices.next(below: 2) == 0 ? read() : write())
             }
-            return (.transaction(operations), false)
+            return (.transaction(operations), .linearizable)
         }
         if kind < workload.transactions + workload.reads {
-            return (.single(read()), Int(choices.next(below: 100)) < workload.localReads)
+            let command = Command.single(read())
+            let kind = Int(choices.next(below: 100))
+            if kind < workload.localReads { return (command, .local) }
+            return (command, kind < workload.localReads + workload.leaseReads ? .lease : .linearizable)
         }
-        return (.single(write()), false)
+        return (.single(write()), .linearizable)
     }
 }
 
@@ -132,15 +139,15 @@ extension World {
         let place = Int(clients.dice.next(below: UInt64(clients.idle.count)))
         clients.idle.swapAt(place, clients.idle.count - 1)
         let slot = clients.idle.removeLast()
-        let (command, isLocal) = clients.command()
+        let (command, freshness) = clients.command()
         let member = anyone(&clients.dice)
         let number = history.invoke(
-            process: clients.process[slot], command, member: member, isLocal: isLocal, at: Instant(nanoseconds: now))
+            process: clients.process[slot], command, member: member, isLocal: freshness == .local, at: Instant(nanoseconds: now))
         statistics.operations += 1
         note(0, "client \(clients.process[slot]) asks n\(member): \(command), operation \(number)")
         clients.pending.append(
             Clients.Pending(
-                slot: slot, member: member, isWrite: !command.isReadOnly, isLocal: isLocal,
+                slot: slot, member: member, isWrite: !command.isReadOnly, freshness: freshness,
                 floor: clients.seenRevision))
         useSession(number)
         let patience = plan.workload.patience
@@ -178,7 +185,7 @@ extension World {
                 data, version: Command.version, session: clients.pending[number].session,
                 sequence: clients.pending[number].sequence)
         } else {
-            body = .read(command, clients.pending[number].isLocal ? .local : .linearizable)
+            body = .read(command, clients.pending[number].freshness)
         }
         member.turn.requests.append(Request(id: id, deadline: deadline, body: body))
         wake(member)
@@ -201,6 +208,10 @@ extension World {
             }
         }
         guard case .outcome(let outcome) = result else { return }
+        if clients.pending[number].freshness == .lease, now < leaptUntil {
+            clients.pending[number].isExcused = true
+            history.excuse(number)
+        }
         if clients.pending[number].isLocal {
             if outcome.revision < member.last.localRevision {
                 report("local-reads", "n\(member.number) shows revision \(outcome.revision) after \(member.last.localRevision)")

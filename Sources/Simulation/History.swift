@@ -92,6 +92,9 @@ public struct History: Sendable, Equatable {
         operations[number].end = end
     }
 
+    /// A read that was to be linearizable as far as clocks can be trusted, when one could not.
+    mutating func excuse(_ number: Int) { operations[number].isLocal = true }
+
     /// What the log says of a write whose outcome its client does not know.
     public mutating func place(_ number: Int, at revision: UInt64) {
         operations[number].place = revision

@@ -9,8 +9,33 @@ extension Sabotage {
         case .staleLeaderUnanswered: return pausesWithSlowDisks(&dice, end)
         case .voteByLength: return longMinorities(&dice, end)
         case .leaseOnArrival: return lateAnswers(&dice, end)
+        case .promiseForgotten: return hurriedVoters(&dice, end)
         default: return nil
         }
+    }
+
+    /// A minority is cut off until it wants to vote; then the others are parted in their turn, and the one who is now with the
+    /// minority has just been started again.
+    private func hurriedVoters(_ dice: inout SplitMix64, _ end: Interval) -> [PlannedFault] {
+        var faults: [PlannedFault] = []
+        var at: UInt64 = 1_000
+        while at + 2_500 < end.nanoseconds / 1_000_000 {
+            let first = Int(dice.next(below: 5))
+            let ring = (0..<5).map { 1 + (first + $0) % 5 }
+            let parted = [(ring[..<2], at, 700 as UInt64), (ring[3...], at + 700, 600)]
+            for (side, begin, lasting) in parted {
+                faults.append(
+                    PlannedFault(
+                        at: .milliseconds(begin),
+                        fault: .partition(side: MemberSet(Array(side)), held: false, lasting: .milliseconds(lasting))))
+            }
+            faults.append(
+                PlannedFault(
+                    at: .milliseconds(at + 700),
+                    fault: .crash(ring[2], afterEffects: 0, power: nil, down: .milliseconds(10))))
+            at += 2_500
+        }
+        return faults
     }
 
     /// A leader stands still until somebody campaigns, and goes on while the candidate's disk still writes its vote: the

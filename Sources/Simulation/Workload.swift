@@ -27,6 +27,8 @@ public struct Workload: Sendable, Equatable {
     /// Of a hundred reads so many are answered by the member's own state, and only checked to be no older than what
     /// that member showed before.
     public var localReads = 10
+    /// And so many are made by lease: linearizable as long as no clock leaps.
+    public var leaseReads = 25
 
     public init() {}
 }
@@ -75,6 +77,8 @@ extension Parameters {
         var parameters = Parameters()
         parameters.heartbeatInterval = .milliseconds(100)
         parameters.electionTimeout = .milliseconds(300) ... .milliseconds(600)
+        // Each clock may be off by a tenth: 0.9 / 1.1 of a time is more than 0.8 of it.
+        parameters.maxClockDrift = 200
         parameters.maxBatchBytes = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]
         parameters.maxProbeBytes = [1, 512, 4 << 10][Int(random.next(below: 3))]
         parameters.maxInflightMessages = [1, 4, 64][Int(random.next(below: 3))]

@@ -158,6 +158,8 @@ extension World {
             rearm(members[number - 1])
         case .leap(let number, let interval):
             members[number - 1].clock.leap(interval)
+            // A promise of silence that it gave before ends too early; leases that count on it may outlive it by that much.
+            leaptUntil = now + 2 * plan.parameters.electionTimeout.lowerBound.nanoseconds
             rearm(members[number - 1])
         case .setWallClock(let number, let milliseconds):
             members[number - 1].clock.wallOffset += Int64(milliseconds)

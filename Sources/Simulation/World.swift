@@ -32,6 +32,8 @@ final class World {
     @exclusivity(unchecked) var coverage = Coverage()
     @exclusivity(unchecked) var hash: TraceHash
     @exclusivity(unchecked) var isCalm = false
+    /// Until then leases prove nothing: a clock has leapt.
+    var leaptUntil: UInt64 = 0
     /// Faults that have begun and not ended, by number in the plan.
     var active: [Int] = []
     var flapping: [Int] = []

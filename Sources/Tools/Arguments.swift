@@ -1,5 +1,6 @@
 import Base
 import Client
+import Wire
 
 /// How answers are printed.
 public enum OutputFormat: String, Sendable, CaseIterable {
@@ -126,10 +127,34 @@ struct Arguments {
         return number
     }
 
+    func consistency() throws(UsageError) -> Wire.Consistency? {
+        guard let value = values["--consistency"] else { return nil }
+        return try Wire.Consistency(named: value.utf8String ?? value.description)
+    }
+
     func text(_ name: String) throws(UsageError) -> String? {
         guard let value = values[name] else { return nil }
         guard let text = value.utf8String, !text.isEmpty else { throw UsageError("\(name) takes a name") }
         return text
+    }
+}
+
+extension Wire.Consistency {
+    /// As it is typed.
+    var name: String {
+        switch self {
+        case .linearizable: "linearizable"
+        case .lease: "lease"
+        case .local: "local"
+        }
+    }
+
+    init(named name: String) throws(UsageError) {
+        let all: [Self] = [.linearizable, .lease, .local]
+        guard let known = all.first(where: { $0.name == name }) else {
+            throw UsageError("--consistency is linearizable, lease or local, not '\(name)'")
+        }
+        self = known
     }
 }
 

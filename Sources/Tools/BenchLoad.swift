@@ -164,7 +164,8 @@ final class BenchLoad: @unchecked Sendable {
     }
 
     private func read(_ place: Int, key: Int, _ now: Instant) {
-        let message = codec.encodeRequest(.get(key: BenchSettings.key(UInt64(key))))
+        let message = codec.encodeRequest(
+            .get(key: BenchSettings.key(UInt64(key))), consistency: settings.consistency)
         channels[place].unary(Self.getPath, message: message, timeout: settings.timeout) { [unowned self] result in
             ended(place, key: key, isRead: true, now, result)
         }

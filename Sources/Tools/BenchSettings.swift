@@ -1,6 +1,7 @@
 import Base
 import Client
 import Keyspace
+import Wire
 
 /// What a bench does, for how long.
 public struct BenchSettings: Equatable, Sendable {
@@ -15,6 +16,8 @@ public struct BenchSettings: Equatable, Sendable {
     public var keys = 1000
     /// The share of reads, 0…1.
     public var reads = 0.5
+    /// How fresh reads are.
+    public var consistency = Wire.Consistency.linearizable
     public var seconds = 10.0
     /// Loop threads that the connections are spread over.
     public var threads = 1
@@ -49,6 +52,7 @@ public struct BenchSettings: Equatable, Sendable {
         return "\(BenchReport.grouped(UInt64(clients))) \(clients == 1 ? "client" : "clients") × \(inflight) in flight, "
             + "values of \(size), \(BenchReport.grouped(UInt64(keys))) \(keys == 1 ? "key" : "keys"), "
             + "\(Durations.fixed(reads * 100, places: 0)) % reads"
+            + (consistency == .linearizable ? "" : " (\(consistency.name))")
     }
 
     /// `bench/000000123`.

@@ -53,6 +53,10 @@ public struct CommandReference: Sendable {
 }
 
 extension CommandReference {
+    private static let consistency = Option(
+        name: "--consistency", value: "C",
+        meaning: "linearizable (unless you say otherwise), lease or local: how fresh the answer is")
+
     /// In the order of the help.
     public static let all: [CommandReference] = keyCommands + clusterCommands + labCommands + toolCommands + promptCommands
 
@@ -69,7 +73,7 @@ extension CommandReference {
                 "A list prints as a JSON array. A missing key prints nothing and exits with 1;",
                 "at the prompt values stand in quotes and a missing one is (nil).",
             ],
-            arguments: [.key], examples: [("get greeting", "hello")]),
+            options: [consistency], arguments: [.key], examples: [("get greeting", "hello")]),
         CommandReference(
             name: "set", chapter: .keys, synopsis: ["K V", "--list K V…"], summary: "give a key a value, or a list of them",
             details: ["Creates the key, or replaces what it had. OK means: committed by a majority, on disk."],
@@ -84,14 +88,14 @@ extension CommandReference {
             examples: [("append greeting ', world'", "OK"), ("append --item pets mouse", "OK")]),
         CommandReference(
             name: "strln", aliases: ["strlen"], chapter: .keys, synopsis: ["K"], summary: "the length of a value in bytes, of a list in items",
-            details: ["A missing key has length 0."], arguments: [.key], examples: [("strln greeting", "12")]),
+            details: ["A missing key has length 0."], options: [consistency], arguments: [.key], examples: [("strln greeting", "12")]),
         CommandReference(
             name: "del", chapter: .keys, synopsis: ["K"], summary: "remove a key; prints the value it had",
             details: ["A missing key prints nothing and exits with 1."], arguments: [.key],
             examples: [("del greeting", "hello, world")]),
         CommandReference(
             name: "keys", chapter: .keys, synopsis: ["[PREFIX]"], summary: "the keys that begin with PREFIX, in byte order",
-            arguments: [.key], examples: [("keys user/", "user/ada\nuser/grace")]),
+            options: [consistency], arguments: [.key], examples: [("keys user/", "user/ada\nuser/grace")]),
         CommandReference(
             name: "transaction", chapter: .keys, synopsis: ["'OPERATION; OPERATION; …'"],
             summary: "several operations as one log entry: all or none",

@@ -114,21 +114,31 @@ public struct Grammar: Sendable {
         case "ping", "status", "members":
             try arguments.expect(0...0)
             return name == "ping" ? .operation(.ping) : name == "status" ? .status : .members
-        case "get", "strln", "del":
-            try arguments.expect(1...1)
-            let key = try Self.key(arguments.words[0])
-            return .operation(name == "get" ? .get(key: key) : name == "strln" ? .strlen(key: key) : .delete(key: key))
-        case "set", "append":
+        case "get", "strln", "keys":
+            let operation = try read(name, arguments)
+            return try arguments.consistency().map { .read(operation, $0) } ?? .operation(operation)
+        case "set", "append", "del":
             return .operation(try write(name, arguments))
-        case "keys":
-            try arguments.expect(0...1)
-            return .operation(.keys(prefix: arguments.words.first ?? Bytes(), startAfter: Bytes(), limit: 0))
         default:
             return try clusterRequest(name, arguments)
         }
     }
 
+    private func read(_ name: String, _ arguments: Arguments) throws(UsageError) -> Operation {
+        if name == "keys" {
+            try arguments.expect(0...1)
+            return .keys(prefix: arguments.words.first ?? Bytes(), startAfter: Bytes(), limit: 0)
+        }
+        try arguments.expect(1...1)
+        let key = try Self.key(arguments.words[0])
+        return name == "get" ? .get(key: key) : .strlen(key: key)
+    }
+
     private func write(_ name: String, _ arguments: Arguments) throws(UsageError) -> Operation {
+        if name == "del" {
+            try arguments.expect(1...1)
+            return .delete(key: try Self.key(arguments.words[0]))
+        }
         let isList = arguments.flags.contains("--list")
         try arguments.expect(isList ? 1...Int.max : 2...2)
         let key = try Self.key(arguments.words[0])
@@ -174,6 +184,9 @@ extension Grammar {
                 line = try Grammar(.prompt).parse(words: words)
             } catch {
                 throw UsageError("operation \(place + 1): \(error.message)", hint: error.hint)
+            }
+            if case .request(.read) = line.command {
+                throw UsageError("operation \(place + 1): a transaction reads where it writes, and takes no --consistency")
             }
             guard case .request(.operation(let operation)) = line.command else {
                 throw UsageError(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Base
 import Client
 import Glibc
+import Wire
 
 /// What stands before the command on a command line, and the command's own words as they came.
 struct Invocation: ParsableCommand {
@@ -59,6 +60,8 @@ struct BenchArguments: ParsableCommand {
     @Option(help: "Bytes of a value.") var valueSize = 256
     @Option(help: "How many different keys.") var keys = 1000
     @Option(help: "The share of reads, 0.0 to 1.0; the rest are writes.") var reads = 0.5
+    @Option(help: ArgumentHelp("How fresh reads are: linearizable, lease or local.", valueName: "C"))
+    var consistency = "linearizable"
     @Option(help: "How long, in seconds.") var seconds = 10.0
     @Option(help: "Threads that the connections are spread over.") var threads = 1
     @Flag(help: "Give every key a value before the load begins.") var fill = false
@@ -76,6 +79,7 @@ struct BenchArguments: ParsableCommand {
         settings.valueSize = valueSize
         settings.keys = keys
         settings.reads = reads
+        settings.consistency = try Wire.Consistency(named: consistency)
         settings.seconds = seconds
         settings.threads = threads
         settings.fill = fill

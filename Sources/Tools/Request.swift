@@ -1,9 +1,12 @@
 import Base
 import Keyspace
+import Wire
 
 /// What a user can ask of a cluster, in one command: the same when typed at the prompt and in a shell.
 public enum Request: Equatable, Sendable {
     case operation(Operation)
+    /// A get, strln or keys that is as fresh as this.
+    case read(Operation, Wire.Consistency)
     case transaction([Operation])
     case status
     case members

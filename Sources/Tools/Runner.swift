@@ -23,7 +23,12 @@ public struct Runner: Sendable {
         do throws(ClientError) {
             switch request {
             case .operation(.keys(let prefix, _, _)):
-                return try await keys(prefix)
+                return try await keys(prefix, .linearizable)
+            case .read(.keys(let prefix, _, _), let consistency):
+                return try await keys(prefix, consistency)
+            case .read(let operation, let consistency):
+                let (result, revision) = try await client.perform(operation, consistency)
+                return ResultPrinter(style).printed(result, of: operation, revision: revision)
             case .operation(let operation):
                 let (result, revision) = try await client.perform(operation)
                 return ResultPrinter(style).printed(result, of: operation, revision: revision)
@@ -55,12 +60,12 @@ public struct Runner: Sendable {
     }
 
     /// Keys as they come, so that a store of any size can be listed.
-    private func keys(_ prefix: Bytes) async throws(ClientError) -> Printed {
+    private func keys(_ prefix: Bytes, _ consistency: Wire.Consistency) async throws(ClientError) -> Printed {
         let printer = ResultPrinter(style)
         let write = write
         let separator = Mutex("")
         if style == .json { _ = write(Array(#"{"keys":["#.utf8)) }
-        try await client.eachKey(prefix: prefix) { keys in
+        try await client.eachKey(prefix: prefix, consistency: consistency) { keys in
             guard printer.style == .json else { return write(printer.keys(keys)) }
             let lead = separator.withLock { separator in
                 defer { separator = "," }

@@ -69,6 +69,10 @@ struct Scenario {
         case "read":
             let token = cluster.read(member)
             transcript.note("\(member.name) takes read \(token)")
+        case "lease":
+            let index = member.raft.leaseReadIndex(at: member.clock)
+            transcript.note(index.map { "\(member.name) reads at \($0) by lease" } ?? "\(member.name) holds no lease")
+            cluster.turn(member) { $0.wantsLease = true }
         case "configure":
             let configuration = try self.configuration(rest)
             cluster.turn(member) { $0.configuration = configuration }

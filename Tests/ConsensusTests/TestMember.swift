@@ -45,6 +45,8 @@ final class TestMember {
         log = disk.entries
         raft = Raft(
             TestMember.restored(id, cluster, first, disk, seed: seed, now: clock, tail: .max), parameters: parameters)
+        // It has been up for so long that it owes nobody its silence any more.
+        raft.promisedUntil = clock
     }
 
     private static func restored(

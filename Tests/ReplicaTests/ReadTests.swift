@@ -63,6 +63,52 @@ struct ReadTests {
         #expect(cluster.answer(to: read, at: 3, within: .milliseconds(1))?.value == .data("1"))
     }
 
+    @Test("reads by lease cost no message while the lease lasts, and see every write before them")
+    func leaseReads() throws {
+        let cluster = VirtualCluster(3)
+        let leader = cluster.electLeader()
+        // The first finds no lease: it is as any other, and its round gives one.
+        let first = cluster.read(.get(key: "a"), at: leader.number, .lease)
+        #expect(cluster.answer(to: first, at: leader.number)?.outcome != nil)
+        for round in 0..<20 {
+            let value = Value.data(Bytes(utf8: "\(round)"))
+            let write = cluster.write(.set(key: "a", value: value), at: leader.number)
+            #expect(cluster.answer(to: write, at: leader.number)?.outcome != nil)
+            cluster.run(for: .milliseconds(70))
+            let sent = cluster.sent.count
+            let ids = (0..<50).map { _ in cluster.read(.get(key: "a"), at: leader.number, .lease) }
+            cluster.run(for: .microseconds(1)) { ids.allSatisfy { leader.answers[$0] != nil } }
+            #expect(ids.allSatisfy { leader.answers[$0]?.value == value })
+            #expect(cluster.sent.count == sent, "50 reads by lease took messages")
+        }
+        // A follower asks the leader.
+        let away = leader.number % 3 + 1
+        let read = cluster.read(.get(key: "a"), at: away, .lease)
+        #expect(cluster.answer(to: read, at: away)?.value == .data("19"))
+    }
+
+    @Test("a leader that was cut off reads nothing by lease when another one may lead")
+    func leaseOfACutOffLeader() throws {
+        let cluster = VirtualCluster(3)
+        let old = cluster.electLeader()
+        let write = cluster.write(.set(key: "a", value: .data("old")), at: old.number)
+        #expect(cluster.answer(to: write, at: old.number)?.outcome != nil)
+        let first = cluster.read(.get(key: "a"), at: old.number, .lease)
+        #expect(cluster.answer(to: first, at: old.number)?.value == .data("old"))
+        cluster.isolate(old.number)
+        var successor: VirtualMember?
+        for _ in 0..<400 where successor == nil {
+            let read = cluster.read(.get(key: "a"), at: old.number, .lease)
+            cluster.run(for: .milliseconds(5))
+            successor = cluster.members.first { $0.number != old.number && $0.replica?.replica.role == .leader }
+            if successor != nil { #expect(old.answers[read] == nil, "a lease outlived its promise") }
+        }
+        #expect(successor != nil)
+        let last = cluster.read(.get(key: "a"), at: old.number, .lease)
+        cluster.run(for: .milliseconds(50))
+        #expect(old.answers[last]?.value == nil)
+    }
+
     @Test("a transaction of too many reads is refused, as one of too many writes is")
     func tooManyReads() {
         let cluster = VirtualCluster(1)
