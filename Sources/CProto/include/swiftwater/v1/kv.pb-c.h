@@ -50,8 +50,9 @@ typedef enum _Swiftwater__V1__Consistency {
    */
   SWIFTWATER__V1__CONSISTENCY__LINEARIZABLE = 0,
   /*
-   * The same promise, from a leader that trusts its clock and so needs no round. Until members can do this it means
-   * LINEARIZABLE.
+   * The same promise as far as clocks can be trusted: a leader that a majority has just heard answers at once, since
+   * nobody else can be elected within an election timeout (less a tenth, by which clocks may differ). A leader that has no
+   * such lease, and any other member, does as for LINEARIZABLE.
    */
   SWIFTWATER__V1__CONSISTENCY__LEASE = 1,
   /*
