@@ -9,9 +9,39 @@ extension Sabotage {
         case .staleLeaderUnanswered: return pausesWithSlowDisks(&dice, end)
         case .voteByLength: return longMinorities(&dice, end)
         case .leaseOnArrival: return lateAnswers(&dice, end)
+        case .leaseOutlivesTransfer: return deafMembers(&dice, end)
         case .promiseForgotten: return hurriedVoters(&dice, end)
         default: return nil
         }
+    }
+
+    /// What its clients ask for, where that is not what they ask in any storm.
+    func adjust(_ workload: inout Workload) {
+        switch self {
+        case .leaseOutlivesTransfer: workload.transferEvery = 20
+        case .promiseForgotten:
+            // Who lacks a write is elected by nobody who has it.
+            workload.rate = 16
+            workload.reads = 95
+        default: break
+        }
+    }
+
+    /// What one member is told comes late: when it hands over, others know it before it does.
+    private func deafMembers(_ dice: inout SplitMix64, _ end: Interval) -> [PlannedFault] {
+        var faults: [PlannedFault] = []
+        var at: UInt64 = 1_000
+        while at + 3_000 < end.nanoseconds / 1_000_000 {
+            let member = 1 + Int(dice.next(below: 5))
+            for other in 1...5 where other != member {
+                let link = Link(from: other, to: member)
+                faults.append(
+                    PlannedFault(
+                        at: .milliseconds(at), fault: .delay(link, upTo: .milliseconds(150), lasting: .milliseconds(2_900))))
+            }
+            at += 3_000
+        }
+        return faults
     }
 
     /// A minority is cut off until it wants to vote; then the others are parted in their turn, and the one who is now with the

@@ -27,7 +27,10 @@ extension Plan {
     ) {
         let members = members ?? sabotage.members
         self.init(seed: seed, members: members, groups: groups ?? sabotage.groups, storm: storm ?? sabotage.storm)
-        if groups == nil, members == 5, let own = sabotage.faults(seed: seed, until: self.storm) { faults = own }
+        if groups == nil, members == 5, let own = sabotage.faults(seed: seed, until: self.storm) {
+            faults = own
+            sabotage.adjust(&workload)
+        }
         plant(sabotage)
     }
 
