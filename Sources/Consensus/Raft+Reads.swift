@@ -35,9 +35,10 @@ extension Raft {
     /// Answers the batch once a quorum answered its round or a later one: nobody else led when they were asked.
     mutating func confirmReads(into effects: inout Effects) {
         guard role == .leader, let round = reads.round else { return }
-        guard confirmedRound >= round.number || sabotage == .readWithoutRound else { return }
+        let isConfirmed = confirmedRound >= round.number
+        guard isConfirmed || sabotage == .readWithoutRound else { return }
         effects.note(.readRoundConfirmed(round.number, readIndex: round.index))
-        extendLease(from: round.start)
+        if isConfirmed { extendLease(from: round.start) }
         for waiting in reads.finish() { answer(waiting, .ready(round.index), into: &effects) }
     }
 

@@ -24,6 +24,8 @@ public struct Plan: Sendable {
     public var storageLimits: StorageLimits
     public var replicaLimits: ReplicaLimits
     public var parameters: Parameters
+    /// Whether somebody's election within another's lease is reported, before a stale read tells of it.
+    public var checksLeases = true
 
     /// Within this time of the calm's beginning a leader leads and a new write has succeeded.
     public static let liveness = Interval.seconds(5)

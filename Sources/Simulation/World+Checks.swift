@@ -145,7 +145,7 @@ extension World {
 
     /// While somebody holds a lease nobody else can be elected (6.4.1), unless a clock has leapt.
     private func checkLeases(against elected: SimulatedMember) {
-        guard now >= leaptUntil else { return }
+        guard plan.checksLeases, now >= leaptUntil else { return }
         for member in members where member.isUp && member.number != elected.number {
             guard let process = member.process, process.replica.holdsLease(at: member.clock.instant(at: now)) else { continue }
             report("lease", "n\(elected.number) leads a new term while n\(member.number) holds a lease")
