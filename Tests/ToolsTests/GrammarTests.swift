@@ -16,6 +16,8 @@ struct GrammarTests {
         arguments: [
             ("ping", .operation(.ping)),
             ("get k", .operation(.get(key: "k"))),
+            ("get --consistency lease k", .read(.get(key: "k"), .lease)),
+            ("keys --consistency=local", .read(.keys(prefix: "", startAfter: "", limit: 0), .local)),
             ("set k v", .operation(.set(key: "k", value: .data("v")))),
             ("set --list k a b", .operation(.set(key: "k", value: .list(ItemList(["a", "b"] as [Bytes]))))),
             ("set --list k", .operation(.set(key: "k", value: .list(ItemList())))),
@@ -115,6 +117,7 @@ struct GrammarTests {
             ("request_log --from x", "--from takes a number from 1, not 'x'", nil),
             ("request_log --from", "--from needs a value: --from I", nil),
             ("get k --timeout 5", "--timeout takes a length of time like 5s or 500ms, not '5'", nil),
+            ("get --consistency strong k", "--consistency is linearizable, lease or local, not 'strong'", nil),
             ("get k --output xml", "--output is text or json, not 'xml'", nil),
             ("get k --endpoints nowhere",
              "--endpoints: 'nowhere' has no port: write HOST:PORT, as in 127.0.0.1:7401", nil),
