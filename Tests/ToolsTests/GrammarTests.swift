@@ -2,6 +2,7 @@ import Base
 import Client
 import Keyspace
 import Testing
+import Wire
 
 @testable import Tools
 
