@@ -82,10 +82,12 @@ extension Raft {
     }
 
     /// "A leader that is removed from the configuration steps down once the Cnew entry is committed"; until then it
-    /// leads a majority that it does not count itself in (4.2.2).
+    /// leads a majority that it does not count itself in (4.2.2). It hands over first (3.10): nobody has to wait for an
+    /// election timeout, and whoever asked for the change is answered by the leader that was asked.
     mutating func retireIfRemoved(into effects: inout Effects) {
         guard !electorate.includesSelf, configurationIndex <= commitIndex else { return }
-        stepDown(.removed, into: &effects)
+        if handsOver(to: heir, into: &effects) { finishTransfer(into: &effects) }
+        if leading.transfer == nil { stepDown(.removed, into: &effects) }
     }
 }
 

@@ -20,6 +20,28 @@ extension Raft {
         effects.note(.transferStarted(to: target))
     }
 
+    /// The voter best suited to take over, of those that are not silent: the one with the longest acknowledged log.
+    var heir: MemberID? {
+        var best: Progress?
+        for peer in peers where electorate.includes(peer.id) && now - peer.lastContact <= parameters.electionTimeout.upperBound {
+            guard let other = best, (other.match, other.lastContact) >= (peer.match, peer.lastContact) else {
+                best = peer
+                continue
+            }
+        }
+        return best?.id
+    }
+
+    /// Begins to hand over of its own accord, once in a term; false when that was tried, or is under way.
+    mutating func handsOver(to target: MemberID?, into effects: inout Effects) -> Bool {
+        guard leading.transfer == nil, !leading.hasTriedToHandOver, let target else { return false }
+        leading.hasTriedToHandOver = true
+        leading.transfer = Leading.Transfer(
+            target: target, deadline: now + parameters.electionTimeout.upperBound, isOwn: true)
+        effects.note(.transferStarted(to: target))
+        return true
+    }
+
     /// "The prior leader sends a TimeoutNow request to the target server" once "the target server's log matches the
     /// leader's" (3.10).
     mutating func finishTransfer(into effects: inout Effects) {

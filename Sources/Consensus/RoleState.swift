@@ -53,6 +53,8 @@ struct Leading: Sendable {
     /// When to look for a voter with a higher priority, and how long to wait when that comes to nothing.
     var priorityDeadline = Instant.never
     var priorityPause = Interval.zero
+    /// Whether it tried to hand over for good: it was removed, or its disk hangs.
+    var hasTriedToHandOver = false
     /// Until when reads need no round (6.4.1).
     var leaseUntil = Instant.zero
     /// The round of heartbeats that is to extend the lease, and when it began.

@@ -103,9 +103,10 @@ extension Replica {
 
     /// Gives the held requests another chance, and up on those whose time is over.
     mutating func redispatchHeld(into effects: inout ReplicaEffects) {
-        while let first = held.first, first.expiry <= now {
+        while let first = held.first, first.expiry <= now || waitsInVain {
             held.removeFirst()
-            answer(first.request.id, size: first.request.body.size, .failed(.noLeader), into: &effects)
+            let failure = waitsInVain ? Failure.removed : .noLeader
+            answer(first.request.id, size: first.request.body.size, .failed(failure), into: &effects)
         }
         guard !held.isEmpty, raft.leader != nil, now >= redispatchAt else { return }
         for _ in 0..<held.count {
@@ -113,6 +114,9 @@ extension Replica {
             dispatch(next.request, expiry: next.expiry, into: &effects)
         }
     }
+
+    /// Nobody will tell a member that was removed who leads now: those who wait here ask another.
+    var waitsInVain: Bool { raft.isRemoved && raft.leader == nil }
 
     /// What became of writes that the leader was asked to propose.
     mutating func settle(_ results: inout [Turn.ForwardResult], into effects: inout ReplicaEffects) {

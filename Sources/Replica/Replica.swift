@@ -177,7 +177,9 @@ public struct Replica: ~Copyable {
     private var nextDeadline: Instant {
         if hasMoreToDo { return now }
         var next = min(raft.deadline, storage.deadline)
-        if let first = held.first { next = min(next, raft.leader == nil ? first.expiry : max(redispatchAt, now)) }
+        if let first = held.first {
+            next = min(next, raft.leader != nil ? max(redispatchAt, now) : waitsInVain ? now : first.expiry)
+        }
         if let round = confirmed.first { next = min(next, round.expiry) }
         if let transfer { next = min(next, transfer.expiry) }
         if let pendingChange { next = min(next, pendingChange.expiry) }

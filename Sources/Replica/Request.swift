@@ -164,6 +164,8 @@ public struct Failure: Error, Sendable, Equatable {
     public static let behind = Failure(
         .unavailable, "this member lags behind the leader and has not caught up in time: ask another one",
         notApplied: true)
+    public static let removed = Failure(
+        .unavailable, "this member was removed from the cluster: ask another", notApplied: true)
     public static let notLeader = Failure(.unavailable, "this member does not lead", notApplied: true)
     public static let stopping = Failure(.unavailable, "this member is shutting down", notApplied: true)
     public static let leadershipLost = Failure(
