@@ -15,6 +15,7 @@ extension Sabotage {
         case .singleNotDurable: 17
         case .lateCompletion: 19
         case .fullDiskIgnored: 24
+        case .hungDiskLeads: 25
         case .clockDecidesApply: 27
         case .syncErrorIgnored: 29
         case .directoryNotSynced: 30
@@ -68,6 +69,7 @@ extension Sabotage {
         case .logNotSynced: "entries are written and not synced"
         case .directoryNotSynced: "a new segment's name is not synced"
         case .syncErrorIgnored: "a sync that failed is taken for one that succeeded"
+        case .hungDiskLeads: "a leader goes on leading while its disk hangs"
         case .fullDiskIgnored: "a segment that found no space is used all the same"
         case .sentBeforeSync: "votes and acknowledgements leave before the write they stand for is durable"
         case .answeredBeforeCommit: "a write is answered when it is proposed"
@@ -94,6 +96,7 @@ extension Sabotage {
         case .singleNotDurable: "etcd, issue 14370"
         case .lateCompletion: "etcd-io/raft, testdata async_storage_writes_append_aba_race"
         case .fullDiskIgnored: "dqlite, issues 283 and 309"
+        case .hungDiskLeads: "hashicorp/raft, issue 503"
         case .clockDecidesApply: "dissertation 3.5: state machines are deterministic"
         case .syncErrorIgnored: "PostgreSQL's fsyncgate, 2018"
         case .directoryNotSynced: "ALICE (OSDI'14); hashicorp/raft-wal"

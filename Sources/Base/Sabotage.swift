@@ -46,6 +46,7 @@
     case directoryNotSynced = "directory-not-synced"
     case syncErrorIgnored = "sync-error-ignored"
     case fullDiskIgnored = "full-disk-ignored"
+    case hungDiskLeads = "hung-disk-leads"
 
     // The member
     case sentBeforeSync = "sent-before-sync"

@@ -25,6 +25,8 @@ struct Durability: Sendable {
     /// The newest write that carried a hard state.
     private var hardStateToken: WriteToken = 0
     private var pending: [Pending] = []
+    /// Since when the disk has finished nothing of what it was told; nil when it has nothing to do.
+    private(set) var waitingSince: Instant?
 
     /// Everything that was found at start is durable.
     init(lastIndex: Index) {
@@ -36,8 +38,9 @@ struct Durability: Sendable {
     var hardStateIsDurable: Bool { hardStateToken <= completed }
     var pendingCount: Int { pending.count }
 
-    mutating func issue(last: Index, hasHardState: Bool) -> WriteToken {
+    mutating func issue(last: Index, hasHardState: Bool, now: Instant) -> WriteToken {
         issued = issued.next
+        if waitingSince == nil { waitingSince = now }
         pending.append(Pending(token: issued, last: last, hasHardState: hasHardState))
         writtenIndex = last
         if hasHardState { hardStateToken = issued }
@@ -64,9 +67,10 @@ struct Durability: Sendable {
         for place in pending.indices { pending[place].last = min(pending[place].last, index) }
     }
 
-    mutating func complete(through token: WriteToken) {
+    mutating func complete(through token: WriteToken, now: Instant) {
         precondition(token <= issued, "the disk reports a write that was never issued")
         guard token > completed else { return }
+        waitingSince = token == issued ? nil : now
         completed = token
         let done = pending.prefix { $0.token <= token }
         if let last = done.last { durableIndex = max(durableIndex, last.last) }

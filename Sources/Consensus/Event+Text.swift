@@ -21,6 +21,7 @@ extension Event {
         case .appended(let first, let last): first == last ? "appends \(first)" : "appends \(first)-\(last)"
         case .truncated(let from): "cuts its log from \(from) on"
         case .durable(let through): "has \(through) on disk"
+        case .diskHangs: "has a disk that does not finish"
         case .committed(let through): "commits \(through)"
         case .conflict(let at, let term): term == 0 ? "lacks \(at)" : "has \(at) in term \(term)"
         case .probing(let peer, let next): "probes \(name(peer)) from \(next)"

@@ -18,6 +18,8 @@ public enum Event: Sendable, Equatable {
     case appended(first: Index, last: Index)
     case truncated(from: Index)
     case durable(through: Index)
+    /// This leader's disk has finished nothing for too long, and another's has.
+    case diskHangs
     case committed(through: Index)
     /// This follower's log disagrees with the leader's at `index`.
     case conflict(at: Index, term: Term)
@@ -59,6 +61,7 @@ public enum StepDownReason: String, Sendable, Equatable {
     case higherTerm = "a higher term"
     case noQuorum = "no word from a quorum"
     case removed = "no longer a voter"
+    case diskHangs = "its disk does not finish"
 }
 
 public enum IgnoreReason: String, Sendable, Equatable {

@@ -43,6 +43,9 @@ public struct Parameters: Sendable, Equatable {
     /// How long a read may wait for its index before it is answered `noLeader`.
     public var readPatience: Interval = .seconds(2)
 
+    /// How long a leader's disk may finish nothing, while a follower's has, before it hands over.
+    public var diskPatience: Interval = .seconds(1)
+
     /// How long a leader goes on speaking to a member that was removed, so that it hears of it.
     public var farewellPatience: Interval = .seconds(10)
 
@@ -84,7 +87,7 @@ public struct Parameters: Sendable, Equatable {
             && maxBatchBytes > 0 && maxProbeBytes > 0
             && maxInflightMessages > 0 && maxInflightBytes > 0 && maxPartialBatches > 0
             && maxSnapshotTransfers > 0 && tailBytes >= 0 && maxUncommittedBytes > 0 && maxWaitingReads > 0
-            && maxClockDrift < 1000
+            && maxClockDrift < 1000 && diskPatience > .zero
             && readRetryInterval > .zero && readPatience >= readRetryInterval
     }
 }

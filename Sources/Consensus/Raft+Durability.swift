@@ -5,7 +5,7 @@ extension Raft {
     /// Everything up to `token` is on disk: votes for itself, acknowledgements and commits can go on.
     mutating func completeWrites(through token: WriteToken, into effects: inout Effects) {
         let before = durability.durableIndex
-        durability.complete(through: token)
+        durability.complete(through: token, now: now)
         if durability.durableIndex > before { effects.note(.durable(through: durability.durableIndex)) }
         switch role {
         case .candidate: countOwnVote(into: &effects)
@@ -38,13 +38,24 @@ extension Raft {
         rollBackConfigurations(from: index, into: &effects)
     }
 
+    /// A leader whose disk does not finish what it was told, and whose followers' disks do, hands over, and steps down when
+    /// nobody takes over: heartbeats would go on and hide it from everybody, and no write would get on (hashicorp/raft 503).
+    /// As long as no other's disk is better there is nothing to win.
+    mutating func checkDisk(into effects: inout Effects) {
+        guard let since = durability.waitingSince, now >= since + parameters.diskPatience, leading.transfer == nil,
+            sabotage != .hungDiskLeads, let heir, let place = peer(heir), peers[place].match > durability.durableIndex
+        else { return }
+        effects.note(.diskHangs)
+        if !handsOver(to: heir, into: &effects) { stepDown(.diskHangs, into: &effects) }
+    }
+
     /// Hands this step's changes to the disk, as one write.
     mutating func issueWrite(into effects: inout Effects) {
         let first = durability.writtenIndex.next
         guard hardStateChanged || truncateFrom != nil || restartAfter != nil || first <= log.lastIndex
         else { return }
         let entries = tail.slice(from: first, through: log.lastIndex)
-        let token = durability.issue(last: log.lastIndex, hasHardState: hardStateChanged)
+        let token = durability.issue(last: log.lastIndex, hasHardState: hardStateChanged, now: now)
         effects.write = Write(
             token: token, hardState: hardStateChanged ? hardState : nil, truncateFrom: truncateFrom,
             restartAfter: restartAfter, entries: entries)

@@ -20,6 +20,7 @@ extension Raft {
         case .leader:
             checkQuorum(into: &effects)
             expireTransfer(into: &effects)
+            if role == .leader { checkDisk(into: &effects) }
         case .follower, .preCandidate, .candidate:
             guard electorate.mayCampaign, now >= electionDeadline else { return }
             if leader != nil, overslept(electionDeadline, into: &effects) {

@@ -28,6 +28,8 @@ extension Member {
         case .configurationAdopted where replica.configurationIndex != loggedConfiguration:
             loggedConfiguration = replica.configurationIndex
             log.info("the members are \(replica.configuration.summary)")
+        case .diskHangs:
+            log.error("the disk has finished no write for \(options.parameters.diskPatience.nanoseconds / 1_000_000) ms, and another member's has")
         case .promoting(let peer):
             log.notice("\(name(of: peer)) has caught up and becomes a voter")
         case .removed(let index):

@@ -11,8 +11,21 @@ extension Sabotage {
         case .leaseOnArrival: return lateAnswers(&dice, end)
         case .leaseOutlivesTransfer: return deafMembers(&dice, end)
         case .promiseForgotten: return hurriedVoters(&dice, end)
+        case .hungDiskLeads: return hangingDisks(&dice, end)
         default: return nil
         }
+    }
+
+    /// One disk after another hangs for long.
+    private func hangingDisks(_ dice: inout SplitMix64, _ end: Interval) -> [PlannedFault] {
+        var faults: [PlannedFault] = []
+        var at: UInt64 = 1_000
+        while at + 6_000 < end.nanoseconds / 1_000_000 {
+            let member = 1 + Int(dice.next(below: 5))
+            faults.append(PlannedFault(at: .milliseconds(at), fault: .hang(member, lasting: .milliseconds(5_000))))
+            at += 6_000
+        }
+        return faults
     }
 
     /// What its clients ask for, where that is not what they ask in any storm.

@@ -77,6 +77,7 @@ extension Parameters {
         var parameters = Parameters()
         parameters.heartbeatInterval = .milliseconds(100)
         parameters.electionTimeout = .milliseconds(300) ... .milliseconds(600)
+        parameters.diskPatience = .milliseconds(700)
         // Each clock may be off by a tenth: 0.9 / 1.1 of a time is more than 0.8 of it.
         parameters.maxClockDrift = 200
         parameters.maxBatchBytes = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]

@@ -25,6 +25,7 @@ extension World {
         if glance.role == .leader { checkRetirement(glance, member) }
         for place in member.effects.send.indices { check(member.effects.send[place], of: member) }
         if member.effects.failure == nil { checkBounds(glance, member) }
+        checkDisk(glance, member)
         hash.fold(
             now, 5 << 8 | member.number,
             glance.term.rawValue << 40 ^ glance.lastIndex.rawValue << 20 ^ glance.commitIndex.rawValue << 4
@@ -160,6 +161,17 @@ extension World {
             process.replica.term(at: Index(UInt64(index)))?.rawValue != oracle.committed[index - 1]
         else { return }
         report("leader-completeness", "n\(member.number) leads term \(term) and lacks entry \(index), which is committed")
+    }
+
+    /// A leader's disk hangs, the others commit without it, and it leads on: nothing new can be written (hashicorp/raft 503).
+    private func checkDisk(_ glance: Glance, _ member: SimulatedMember) {
+        let before = member.last.stuck
+        let isStuck = glance.role == .leader && glance.durableIndex < glance.commitIndex
+        // One that stands still notices nothing.
+        let goesOn = isStuck && glance.durableIndex == before.durable && now < before.turn + 400_000_000
+        member.last.stuck = (glance.durableIndex, goesOn ? before.since : now, now)
+        guard goesOn, now >= before.since + 3_000_000_000 else { return }
+        report("stuck-leader", "n\(member.number) leads while its disk has not got beyond entry \(glance.durableIndex) for 3 s")
     }
 
     /// What leaves must be durable: votes (3.8), once in a term (3.4), and acknowledgements.

@@ -8,29 +8,29 @@ import Testing
     @Test("a report speaks of its own write and of those before it")
     func order() {
         var disk = Durability(lastIndex: 3)
-        let first = disk.issue(last: 5, hasHardState: false)
-        let second = disk.issue(last: 7, hasHardState: true)
-        let third = disk.issue(last: 9, hasHardState: false)
+        let first = disk.issue(last: 5, hasHardState: false, now: .zero)
+        let second = disk.issue(last: 7, hasHardState: true, now: .zero)
+        let third = disk.issue(last: 9, hasHardState: false, now: .zero)
         #expect(first < second && second < third)
         #expect(disk.durableIndex == 3 && disk.writtenIndex == 9 && !disk.hardStateIsDurable)
-        disk.complete(through: first)
+        disk.complete(through: first, now: .zero)
         #expect(disk.durableIndex == 5 && !disk.hardStateIsDurable)
-        disk.complete(through: third)
+        disk.complete(through: third, now: .zero)
         #expect(disk.durableIndex == 9 && disk.hardStateIsDurable && disk.pendingCount == 0)
-        disk.complete(through: first)
+        disk.complete(through: first, now: .zero)
         #expect(disk.durableIndex == 9)
     }
 
     @Test("a report about what was cut off makes nothing durable that took its place")
     func cutOff() {
         var disk = Durability(lastIndex: 1)
-        let old = disk.issue(last: 5, hasHardState: false)
+        let old = disk.issue(last: 5, hasHardState: false, now: .zero)
         let told = disk.truncate(from: 3)
         #expect(told)
-        let new = disk.issue(last: 8, hasHardState: true)
-        disk.complete(through: old)
+        let new = disk.issue(last: 8, hasHardState: true, now: .zero)
+        disk.complete(through: old, now: .zero)
         #expect(disk.durableIndex == 2)
-        disk.complete(through: new)
+        disk.complete(through: new, now: .zero)
         #expect(disk.durableIndex == 8)
     }
 
@@ -46,13 +46,13 @@ import Testing
     @Test("a report about a log that a snapshot has replaced says nothing of what comes behind the snapshot")
     func restarted() {
         var disk = Durability(lastIndex: 1)
-        let old = disk.issue(last: 9, hasHardState: false)
+        let old = disk.issue(last: 9, hasHardState: false, now: .zero)
         disk.restart(after: 6)
         #expect(disk.durableIndex == 6 && disk.writtenIndex == 6)
-        let new = disk.issue(last: 8, hasHardState: false)
-        disk.complete(through: old)
+        let new = disk.issue(last: 8, hasHardState: false, now: .zero)
+        disk.complete(through: old, now: .zero)
         #expect(disk.durableIndex == 6)
-        disk.complete(through: new)
+        disk.complete(through: new, now: .zero)
         #expect(disk.durableIndex == 8)
     }
 }
