@@ -83,6 +83,21 @@ extension Client {
         return gathered.elements
     }
 
+    /// A get or a strlen of what one member has, whoever answers first, and how old it may be; nil from members that do not
+    /// tell.
+    public func local(_ operation: Operation) async throws(ClientError) -> (result: OperationResult, age: Wire.ResponseHeader?) {
+        let path = MethodPath(Wire.Path.path(of: operation))
+        let answer = try await call(path, codec.encodeRequest(operation, consistency: .local), isSafe: true)
+        return try read(isWrite: false) { () throws(Wire.DecodeFailure) in
+            try answer.withSpan { (span) throws(Wire.DecodeFailure) in
+                guard case .single(let result) = try codec.decodeResponse(to: operation, span).result else {
+                    throw .inconsistent("it answers another question than the one asked")
+                }
+                return (result, try codec.decodeHeader(ofResponseTo: operation, span))
+            }
+        }
+    }
+
     /// One operation of any kind, and the store's revision after it (0 for what only reads). Keys are gathered.
     public func perform(
         _ operation: Operation, _ consistency: Wire.Consistency = .linearizable

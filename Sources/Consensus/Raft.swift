@@ -170,6 +170,12 @@ public struct Raft: ~Copyable {
         return tail.slice(from: from, through: tail.lastIndex(from: from, through: through, maxBytes: maxBytes))
     }
 
+    /// How long ago this member heard from a leader; zero on a leader, nil when it has heard from none since it started.
+    public func leaderHeard(before instant: Instant) -> Interval? {
+        if role == .leader { return .zero }
+        return following.lastContact == .zero ? nil : instant - following.lastContact
+    }
+
     /// The first index that the tail in memory holds.
     public var firstIndexInMemory: Index { tail.firstIndex }
 

@@ -1,6 +1,9 @@
 import Base
 import FoundationEssentials
 import Keyspace
+import Replica
+import Server
+import Wire
 
 /// The answer to one operation: alone, its members; within a transaction, under its name.
 struct JSONResult: Encodable {
@@ -9,6 +12,8 @@ struct JSONResult: Encodable {
     var revision: UInt64
     /// Of a page of keys, whether there are more; nil within a transaction, which says nothing of it.
     var more: Bool?
+    /// Of a local read.
+    var age: LocalAge?
 
     private var name: OperationName {
         switch result {
@@ -43,6 +48,18 @@ struct JSONResult: Encodable {
         case .keys(let keys):
             try container.encode(keys.map(JSONBytes.init), forKey: Field("keys"))
             try container.encodeIfPresent(more, forKey: Field("more"))
+        }
+        if let header = age?.header { try container.encode(Header(header: header), forKey: Field("header")) }
+    }
+
+    /// How old the answer may be.
+    private struct Header: Encodable {
+        var header: Wire.ResponseHeader
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Field.self)
+            try container.encode(header.appliedIndex.rawValue, forKey: Field("applied_index"))
+            try container.encodeIfPresent(header.leaderHeardMs, forKey: Field("leader_heard_ms"))
         }
     }
 

@@ -17,17 +17,18 @@ enum KVAPI {
             return await keys(scan, request.freshness, member, limits)
         default:
             let command = Command.single(request.operation)
-            let outcome = try await ask(command, request.freshness, request.requestID, member, limits)
+            let (outcome, age) = try await ask(command, request.freshness, request.requestID, member, limits)
             guard case .single(let result) = outcome.result else {
                 preconditionFailure("one operation has one result")
             }
-            return .json(200, JSONResult(result: result, revision: outcome.revision))
+            return .json(200, JSONResult(result: result, revision: outcome.revision, age: age))
         }
     }
 
     static func transact(_ body: Data, _ member: Member, _ limits: GatewayLimits) async throws -> Reply {
         let request = try decode(JSONTransaction.self, from: body)
-        let outcome = try await ask(.transaction(request.operations), .linearizable, request.requestID, member, limits)
+        let (outcome, _) = try await ask(
+            .transaction(request.operations), .linearizable, request.requestID, member, limits)
         guard case .transaction(let results) = outcome.result else {
             preconditionFailure("a transaction has its operations' results")
         }
@@ -36,15 +37,15 @@ enum KVAPI {
 
     private static func ask(
         _ command: Command, _ freshness: Freshness, _ id: Wire.RequestID?, _ member: Member, _ limits: GatewayLimits
-    ) async throws(Failure) -> Outcome {
+    ) async throws(Failure) -> (Outcome, LocalAge?) {
         let request: LocalRequest = command.isReadOnly
             ? .read(command, freshness)
             : .write(
                 command.encode(), version: Command.version, session: id?.sessionID ?? 0, sequence: id?.sequence ?? 0)
-        let answer = await member.submit(request, within: limits.patience)
+        let answer = await member.submitted(request, within: limits.patience)
         var isTransaction = false
         if case .transaction = command { isTransaction = true }
-        return try outcome(answer, inTransaction: isTransaction).get()
+        return (try outcome(answer.result, inTransaction: isTransaction).get(), answer.age)
     }
 
     static func outcome(_ answer: Answer.Result, inTransaction: Bool) -> Result<Outcome, Failure> {
@@ -68,7 +69,8 @@ enum KVAPI {
         let most = scan.remaining
         // One more than asked for shows whether there are more.
         var scan = KeyScan(prefix: scan.prefix, startAfter: scan.after ?? Bytes(), limit: most + 1)
-        switch await member.submit(.freeze(freshness), within: limits.patience) {
+        let answer = await member.submitted(.freeze(freshness), within: limits.patience)
+        switch answer.result {
         case .frozen(let keyspace):
             var keys = keyspace.keys(&scan, maxKeys: Int(most) + 1, maxBytes: limits.pageBytes)
             var more = !scan.isFinished
@@ -76,7 +78,7 @@ enum KVAPI {
                 keys.removeLast(keys.count - Int(most))
                 more = true
             }
-            return .json(200, JSONResult(result: .keys(keys), revision: 0, more: more))
+            return .json(200, JSONResult(result: .keys(keys), revision: 0, more: more, age: answer.age))
         case .failed(let failure):
             return .refusal(failure)
         case .outcome, .log, .leadershipTransferred, .members:

@@ -79,17 +79,20 @@ extension Replica {
         }
     }
 
-    mutating func answerRead(_ request: Request, into effects: inout ReplicaEffects) {
+    /// What a local read tells beside its answer. A message that came in this turn is heard after it.
+    var age: LocalAge { LocalAge(appliedIndex: keyspace.appliedIndex, leaderHeard: raft.leaderHeard(before: now)) }
+
+    mutating func answerRead(_ request: Request, age: LocalAge? = nil, into effects: inout ReplicaEffects) {
         switch request.body {
         case .read(let command, _):
             // A transaction of half a million reads would hold up the loop as long as an election takes.
             if let refusal = keyspace.refusal(for: command, limits: limits.keyspace) {
                 answer(request.id, size: 0, .failed(Failure(refusal)), into: &effects)
             } else {
-                answer(request.id, size: 0, .outcome(keyspace.read(command)), into: &effects)
+                answer(request.id, size: 0, .outcome(keyspace.read(command)), age: age, into: &effects)
             }
         case .freeze:
-            answer(request.id, size: 0, .frozen(keyspace.frozen()), into: &effects)
+            answer(request.id, size: 0, .frozen(keyspace.frozen()), age: age, into: &effects)
         case .propose, .log, .changeMembers, .transferLeadership:
             preconditionFailure("only reads are gathered into rounds")
         }

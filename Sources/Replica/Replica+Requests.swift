@@ -20,11 +20,11 @@ extension Replica {
 
     /// Answers a request and gives its room back.
     mutating func answer(
-        _ id: RequestID, size: Int, _ result: Answer.Result, into effects: inout ReplicaEffects
+        _ id: RequestID, size: Int, _ result: Answer.Result, age: LocalAge? = nil, into effects: inout ReplicaEffects
     ) {
         requestCount -= 1
         requestBytes -= size
-        effects.answers.append(Answer(id: id, result: result))
+        effects.answers.append(Answer(id: id, result: result, age: age))
     }
 
     mutating func dispatch(_ request: Request, expiry: Instant, into effects: inout ReplicaEffects) {
@@ -32,7 +32,7 @@ extension Replica {
         case .propose(let proposal, _):
             dispatchWrite(request, proposal, expiry, into: &effects)
         case .read(_, .local), .freeze(.local):
-            answerRead(request, into: &effects)
+            answerRead(request, age: age, into: &effects)
         case .read(_, .linearizable), .freeze(.linearizable):
             gather(request, expiry)
         case .read(_, .lease), .freeze(.lease):

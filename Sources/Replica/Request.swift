@@ -98,6 +98,8 @@ public enum MemberChange: Sendable, Equatable {
 public struct Answer: Sendable {
     public var id: RequestID
     public var result: Result
+    /// Of a local read.
+    public var age: LocalAge?
 
     public enum Result: Sendable {
         case outcome(Outcome)
@@ -109,10 +111,19 @@ public struct Answer: Sendable {
         case failed(Failure)
     }
 
-    public init(id: RequestID, result: Result) {
+    public init(id: RequestID, result: Result, age: LocalAge? = nil) {
         self.id = id
         self.result = result
+        self.age = age
     }
+}
+
+/// How old the answer to a local read may be.
+public struct LocalAge: Sendable, Equatable {
+    /// The last entry that the member had applied.
+    public var appliedIndex: Index
+    /// How long ago it heard from a leader; zero on a leader, nil when it has heard from none since it started.
+    public var leaderHeard: Interval?
 }
 
 /// Why a request was not done, in the words of gRPC.

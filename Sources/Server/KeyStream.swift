@@ -17,6 +17,8 @@ final class KeyStream {
     private let codec: Wire.Codec
     private var scan: KeyScan
     private var keyspace: FrozenKeyspace?
+    /// Goes with the first message.
+    private var header: Wire.ResponseHeader?
 
     init(on loop: Loop, call: ServerCall, codec: Wire.Codec, scan: KeyScan) {
         self.loop = loop
@@ -25,7 +27,8 @@ final class KeyStream {
         self.scan = scan
     }
 
-    func receive(_ result: Answer.Result) {
+    func receive(_ result: Answer.Result, _ age: LocalAge?) {
+        header = age?.header
         switch result {
         case .frozen(let keyspace):
             self.keyspace = keyspace
@@ -44,7 +47,8 @@ final class KeyStream {
         guard let keyspace, !call.isClosed else { return }
         while call.isWritable {
             let keys = keyspace.keys(&scan, maxKeys: Self.sliceKeys, maxBytes: Self.sliceBytes)
-            if !keys.isEmpty { call.send(codec.encodeKeys(keys)) }
+            if !keys.isEmpty { call.send(codec.encodeKeys(keys, header: header)) }
+            header = nil
             if scan.isFinished || keys.isEmpty {
                 release()
                 call.finish()

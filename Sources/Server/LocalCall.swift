@@ -7,20 +7,20 @@ import Replica
 ///
 /// Confined to the member's loop.
 final class LocalCall {
-    private var continuation: CheckedContinuation<Answer.Result, Never>?
+    private var continuation: CheckedContinuation<Answer, Never>?
     private var timer: EventLoop.Timer?
 
-    init(_ loop: Loop, _ continuation: CheckedContinuation<Answer.Result, Never>, patience: Interval) {
+    init(_ loop: Loop, _ continuation: CheckedContinuation<Answer, Never>, patience: Interval) {
         self.continuation = continuation
-        let timer = EventLoop.Timer(loop) { [self] in answer(.failed(.noAnswerInTime)) }
+        let timer = EventLoop.Timer(loop) { [self] in answer(Answer(id: RequestID(0), result: .failed(.noAnswerInTime))) }
         self.timer = timer
         timer.start(after: patience)
     }
 
-    func answer(_ result: Answer.Result) {
+    func answer(_ answer: Answer) {
         timer?.close()
         timer = nil
-        continuation?.resume(returning: result)
+        continuation?.resume(returning: answer)
         continuation = nil
     }
 }

@@ -99,12 +99,12 @@ extension Member {
     }
 
     /// Answers one call of the KV service.
-    func reply(to call: ServerCall, _ result: Answer.Result) {
+    func reply(to call: ServerCall, _ result: Answer.Result, _ age: LocalAge?) {
         guard !call.isClosed else { return }
         switch result {
         case .outcome(let outcome):
             switch outcome.result {
-            case .single(let result): call.reply(codec.encode(result, revision: outcome.revision))
+            case .single(let result): call.reply(codec.encode(result, revision: outcome.revision, header: age?.header))
             case .transaction(let results): call.reply(codec.encodeTransact(results, revision: outcome.revision))
             case .failed(let failed):
                 let failure = Failure(failed, inTransaction: call.method == .transact)
@@ -117,6 +117,13 @@ extension Member {
         case .frozen, .log, .leadershipTransferred, .members:
             preconditionFailure("a call got the answer to another kind of request")
         }
+    }
+}
+
+extension LocalAge {
+    public var header: Wire.ResponseHeader {
+        Wire.ResponseHeader(
+            appliedIndex: appliedIndex, leaderHeardMs: leaderHeard.map { $0.nanoseconds / 1_000_000 })
     }
 }
 

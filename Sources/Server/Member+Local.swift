@@ -13,7 +13,12 @@ public typealias LocalRequest = Request.Body
 extension Member {
     /// Asks, and waits at most for `patience`. A write whose time is up may still be applied.
     public func submit(_ body: LocalRequest, within patience: Interval) async -> Answer.Result {
-        guard !isStopping else { return .failed(.stopping) }
+        await submitted(body, within: patience).result
+    }
+
+    /// The same, with what a local read tells beside its answer.
+    public func submitted(_ body: LocalRequest, within patience: Interval) async -> Answer {
+        guard !isStopping else { return Answer(id: RequestID(0), result: .failed(.stopping)) }
         let deadline = loop.now + patience
         return await withCheckedContinuation { continuation in
             ask(body, deadline: deadline, for: .local(LocalCall(loop, continuation, patience: patience)))

@@ -188,14 +188,14 @@ public actor Member {
 
     private func give(_ answer: Answer) {
         switch calls.take(answer.id) {
-        case .unary(let call): reply(to: call, answer.result)
+        case .unary(let call): reply(to: call, answer.result, answer.age)
         case .forwarded(let batch, let proposal): reply(to: batch, proposal, answer.result)
-        case .keys(let stream): stream.receive(answer.result)
+        case .keys(let stream): stream.receive(answer.result, answer.age)
         case .backup(let stream): stream.receive(answer.result, self)
         case .log(let stream): stream.receive(answer.result, codec: codec)
         case .session(let call): reply(toOpenSession: call, answer.result)
         case .transfer(let call): reply(toTransfer: call, answer.result)
-        case .local(let call): call.answer(answer.result)
+        case .local(let call): call.answer(answer)
         case .change(let call): reply(toChange: call, answer.result)
         case .none: break
         }

@@ -1,5 +1,6 @@
 import Base
 import Keyspace
+import Wire
 
 /// Turns the results of key/value operations into what is printed.
 public struct ResultPrinter: Sendable {
@@ -22,6 +23,20 @@ public struct ResultPrinter: Sendable {
         default:
             return Printed(output: line(result) + [10], code: code(result))
         }
+    }
+
+    /// The answer to a read of what one member has. How old it may be is for a person, beside the answer.
+    public func printed(_ result: OperationResult, of operation: Operation, age: Wire.ResponseHeader?) -> Printed {
+        guard let age else { return printed(result, of: operation, revision: 0) }
+        if style == .json {
+            var told = members(result, of: operation, revision: 0) + [("applied_index", .unsigned(age.appliedIndex.rawValue))]
+            if let heard = age.leaderHeardMs { told.append(("leader_heard_ms", .unsigned(heard))) }
+            return Printed(line: JSONText.object(told).text, code: code(result))
+        }
+        var printed = printed(result, of: operation, revision: 0)
+        let heard = age.leaderHeardMs.map { "heard from a leader \($0) ms ago" } ?? "heard from no leader yet"
+        printed.errors += "as of entry \(age.appliedIndex); \(heard)\n"
+        return printed
     }
 
     /// The answers of a transaction: one a line.

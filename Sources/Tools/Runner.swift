@@ -26,6 +26,9 @@ public struct Runner: Sendable {
                 return try await keys(prefix, .linearizable)
             case .read(.keys(let prefix, _, _), let consistency):
                 return try await keys(prefix, consistency)
+            case .read(let operation, .local):
+                let (result, age) = try await client.local(operation)
+                return ResultPrinter(style).printed(result, of: operation, age: age)
             case .read(let operation, let consistency):
                 let (result, revision) = try await client.perform(operation, consistency)
                 return ResultPrinter(style).printed(result, of: operation, revision: revision)

@@ -44,6 +44,22 @@ extension Wire.Codec {
         }
     }
 
+    /// What stands beside the answer to a LOCAL read; nil when there is nothing.
+    public func decodeHeader(
+        ofResponseTo operation: Operation, _ span: RawSpan
+    ) throws(Wire.DecodeFailure) -> Wire.ResponseHeader? {
+        switch operation {
+        case .get:
+            try unpack(swiftwater__v1__get_response__unpack, "GetResponse", span) { $0.header?.pointee.value }
+        case .strlen:
+            try unpack(swiftwater__v1__strlen_response__unpack, "StrlenResponse", span) { $0.header?.pointee.value }
+        case .keys:
+            try unpack(swiftwater__v1__keys_response__unpack, "KeysResponse", span) { $0.header?.pointee.value }
+        case .ping, .set, .delete, .append, .appendItem:
+            nil
+        }
+    }
+
     /// One message of the stream that answers Keys.
     public func decodeKeysResponse(_ span: RawSpan) throws(Wire.DecodeFailure) -> [Bytes] {
         try unpack(swiftwater__v1__keys_response__unpack, "KeysResponse", span) { response in response.list }
@@ -64,6 +80,13 @@ extension Wire.Codec {
             }
             return Outcome(revision: response.revision, result: .transaction(results))
         }
+    }
+}
+
+extension Swiftwater__V1__ResponseHeader {
+    fileprivate var value: Wire.ResponseHeader {
+        Wire.ResponseHeader(
+            appliedIndex: Index(applied_index), leaderHeardMs: contact_case == SWIFTWATER__V1__RESPONSE_HEADER__CONTACT_LEADER_HEARD_MS ? leader_heard_ms : nil)
     }
 }
 

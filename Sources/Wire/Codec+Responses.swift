@@ -7,21 +7,21 @@ import Keyspace
 extension Wire.Codec {
     /// The response to a call of KV that asks for one thing, by what came of it. `revision` is the outcome's; reads have
     /// their own. For `keys`, all of them in one message: `encodeKeys` makes a part.
-    public func encode(_ result: OperationResult, revision: UInt64) -> Bytes {
+    public func encode(_ result: OperationResult, revision: UInt64, header: Wire.ResponseHeader? = nil) -> Bytes {
         switch result {
         case .pong: pack(pingResponse())
-        case .value(let value, let changed): withExtendedLifetime(value) { pack(getResponse(value, changed)) }
+        case .value(let value, let changed): withExtendedLifetime(value) { pack(getResponse(value, changed, header)) }
         case .set: pack(setResponse(revision))
-        case .length(let length): pack(strlenResponse(length))
+        case .length(let length): pack(strlenResponse(length, header))
         case .deleted(let previous): withExtendedLifetime(previous) { pack(deleteResponse(previous, revision)) }
         case .appended(let length): pack(appendResponse(length, revision))
-        case .keys(let keys): withExtendedLifetime(keys) { pack(keysResponse(keys)) }
+        case .keys(let keys): withExtendedLifetime(keys) { pack(keysResponse(keys, header)) }
         }
     }
 
     /// One message of the stream that answers Keys.
-    public func encodeKeys(_ keys: some Collection<Bytes>) -> Bytes {
-        withExtendedLifetime(keys) { pack(keysResponse(keys)) }
+    public func encodeKeys(_ keys: some Collection<Bytes>, header: Wire.ResponseHeader? = nil) -> Bytes {
+        withExtendedLifetime(keys) { pack(keysResponse(keys, header)) }
     }
 
     public func encodeTransact(_ results: [OperationResult], revision: UInt64) -> Bytes {
@@ -74,11 +74,12 @@ extension Wire.Codec {
     }
 
     private func getResponse(
-        _ value: Value?, _ revision: UInt64
+        _ value: Value?, _ revision: UInt64, _ header: Wire.ResponseHeader? = nil
     ) -> UnsafeMutablePointer<Swiftwater__V1__GetResponse> {
         let response = arena.make(swiftwater__v1__get_response__init)
         response.pointee.value = value.map { build($0) }
         response.pointee.revision = revision
+        response.pointee.header = build(header)
         return response
     }
 
@@ -88,9 +89,12 @@ extension Wire.Codec {
         return response
     }
 
-    private func strlenResponse(_ length: UInt64) -> UnsafeMutablePointer<Swiftwater__V1__StrlenResponse> {
+    private func strlenResponse(
+        _ length: UInt64, _ header: Wire.ResponseHeader? = nil
+    ) -> UnsafeMutablePointer<Swiftwater__V1__StrlenResponse> {
         let response = arena.make(swiftwater__v1__strlen_response__init)
         response.pointee.length = length
+        response.pointee.header = build(header)
         return response
     }
 
@@ -113,14 +117,26 @@ extension Wire.Codec {
     }
 
     private func keysResponse(
-        _ keys: some Collection<Bytes>
+        _ keys: some Collection<Bytes>, _ header: Wire.ResponseHeader? = nil
     ) -> UnsafeMutablePointer<Swiftwater__V1__KeysResponse> {
         let response = arena.make(swiftwater__v1__keys_response__init)
         let pointers = arena.allocate(ProtobufCBinaryData.self, count: keys.count)
         for (number, key) in keys.enumerated() { pointers[number] = ProtobufCBinaryData(borrowing: key) }
         response.pointee.n_keys = keys.count
         response.pointee.keys = pointers
+        response.pointee.header = build(header)
         return response
+    }
+
+    private func build(_ header: Wire.ResponseHeader?) -> UnsafeMutablePointer<Swiftwater__V1__ResponseHeader>? {
+        guard let header else { return nil }
+        let message = arena.make(swiftwater__v1__response_header__init)
+        message.pointee.applied_index = header.appliedIndex.rawValue
+        if let heard = header.leaderHeardMs {
+            message.pointee.contact_case = SWIFTWATER__V1__RESPONSE_HEADER__CONTACT_LEADER_HEARD_MS
+            message.pointee.leader_heard_ms = heard
+        }
+        return message
     }
 
     /// A value in the arena, which points at the bytes of `value`: those the caller keeps alive.

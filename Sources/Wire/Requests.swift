@@ -20,6 +20,20 @@ extension Wire {
         case local = 2
     }
 
+    /// `ResponseHeader`: how old the answer to a LOCAL read may be.
+    public struct ResponseHeader: Equatable, Sendable {
+        /// The last entry that the member had applied.
+        public var appliedIndex: Index
+        /// How long ago it heard from a leader, in milliseconds; 0 on the leader, nil when it has heard from none since it
+        /// started.
+        public var leaderHeardMs: UInt64?
+
+        public init(appliedIndex: Index, leaderHeardMs: UInt64?) {
+            self.appliedIndex = appliedIndex
+            self.leaderHeardMs = leaderHeardMs
+        }
+    }
+
     /// A Get, Strlen or Keys.
     public struct ReadRequest: Equatable, Sendable {
         public var operation: Operation

@@ -8,6 +8,30 @@ import VirtualDisk
 
 @Suite("Limits and faults of a whole member")
 struct FaultTests {
+    @Test("writers go on when the leader's disk hangs, and the old leader follows when it is done")
+    func hungDiskOfTheLeader() {
+        let cluster = VirtualCluster(3)
+        let old = cluster.electLeader()
+        cluster.run(for: .milliseconds(200))
+        old.isDiskHung = true
+        let before = cluster.now
+        let lost = cluster.write(.set(key: "a", value: .data("1")), at: old.number)
+        let away = old.number % 3 + 1
+        cluster.run(for: .milliseconds(20))
+        // It gathers at the leader while its disk writes the first.
+        let write = cluster.write(.set(key: "b", value: .data("2")), at: away)
+        cluster.run { cluster[away].answers[write] != nil }
+        #expect(cluster.leader?.number != old.number)
+        let again = cluster.write(.set(key: "b", value: .data("3")), at: away)
+        #expect(cluster.answer(to: again, at: away)?.outcome != nil)
+        #expect(cluster.now - before < .seconds(3), "\(cluster.now - before)")
+        old.isDiskHung = false
+        cluster.run(for: .seconds(2))
+        #expect(old.role == .follower && old.answers[lost] != nil)
+        let read = cluster.read(.get(key: "a"), at: old.number)
+        #expect(cluster.answer(to: read, at: old.number)?.value == .data("1"))
+    }
+
     @Test("one request more than fits is refused at once")
     func tooManyRequests() throws {
         let cluster = VirtualCluster(3)

@@ -63,6 +63,33 @@ struct ReadTests {
         #expect(cluster.answer(to: read, at: 3, within: .milliseconds(1))?.value == .data("1"))
     }
 
+    @Test("a local read tells what it is as of, and how long ago its member heard a leader")
+    func ageOfLocalReads() throws {
+        let cluster = VirtualCluster(3)
+        let leader = cluster.electLeader()
+        let away = leader.number % 3 + 1
+        #expect(try age(of: cluster.read(.get(key: "a"), at: leader.number, .local), leader.number, cluster).leaderHeard == .zero)
+        cluster.isolate(away)
+        let before = try age(of: cluster.read(.get(key: "a"), at: away, .local), away, cluster)
+        let write = cluster.write(.set(key: "a", value: .data("1")), at: leader.number)
+        #expect(cluster.answer(to: write, at: leader.number)?.outcome != nil)
+        cluster.run(for: .seconds(3))
+        let after = try age(of: cluster.read(.get(key: "a"), at: away, .local), away, cluster)
+        #expect(after.appliedIndex == before.appliedIndex)
+        #expect(after.leaderHeard ?? .zero >= .seconds(3) && before.leaderHeard ?? .seconds(9) < .milliseconds(100))
+        cluster.restart(away)
+        #expect(try age(of: cluster.read(.get(key: "a"), at: away, .local), away, cluster).leaderHeard == nil)
+        cluster.heal()
+        cluster.run(for: .seconds(2))
+        let healed = try age(of: cluster.read(.get(key: "a"), at: away, .local), away, cluster)
+        #expect(healed.appliedIndex > before.appliedIndex && healed.leaderHeard ?? .seconds(9) < .milliseconds(100))
+    }
+
+    private func age(of read: RequestID, _ number: Int, _ cluster: VirtualCluster) throws -> LocalAge {
+        #expect(cluster.answer(to: read, at: number, within: .milliseconds(1))?.outcome != nil)
+        return try #require(cluster[number].ages[read])
+    }
+
     @Test("reads by lease cost no message while the lease lasts, and see every write before them")
     func leaseReads() throws {
         let cluster = VirtualCluster(3)

@@ -26,6 +26,8 @@ final class VirtualMember {
     /// Operations are not run while it hangs.
     var isDiskHung = false
     var answers: [RequestID: Answer.Result] = [:]
+    /// Of local reads.
+    var ages: [RequestID: LocalAge] = [:]
     /// Requests handed in and not answered since the last start.
     var waiting: Set<RequestID> = []
     var failure: ReplicaFailure?
@@ -117,6 +119,7 @@ final class VirtualMember {
         for answer in effects.answers {
             precondition(waiting.remove(answer.id) != nil, "\(answer.id) was answered twice, or never asked")
             answers[answer.id] = answer.result
+            ages[answer.id] = answer.age
         }
     }
 

@@ -64,6 +64,24 @@ struct RoundTripTests {
         #expect(reader.isAtEnd)
     }
 
+    @Test("What stands beside the answer to a local read")
+    func header() throws {
+        let codec = Wire.Codec()
+        let answers: [(KeyOperation, OperationResult)] = [
+            (.get(key: "k"), .value(.data("v"), revision: 3)), (.strlen(key: "k"), .length(1)),
+            (.keys(prefix: "", startAfter: "", limit: 0), .keys(["k"])),
+        ]
+        for (operation, result) in answers {
+            for header in [nil, Wire.ResponseHeader(appliedIndex: 7, leaderHeardMs: nil), .init(appliedIndex: .init(.max), leaderHeardMs: 0)] {
+                let bytes = codec.encode(result, revision: 0, header: header)
+                let read = try decoding(bytes) { span throws(Wire.DecodeFailure) in
+                    (try codec.decodeResponse(to: operation, span).result, try codec.decodeHeader(ofResponseTo: operation, span))
+                }
+                #expect(read.0 == .single(result) && read.1 == header)
+            }
+        }
+    }
+
     @Test("The generated C is what the .proto files generate")
     func generated() throws {
         let (status, output) = try run(Self.root.appending(path: "scripts/generate-proto").path, ["--check"])

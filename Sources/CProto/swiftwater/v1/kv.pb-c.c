@@ -142,6 +142,51 @@ void   swiftwater__v1__request_id__free_unpacked
   assert(message->base.descriptor == &swiftwater__v1__request_id__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   swiftwater__v1__response_header__init
+                     (Swiftwater__V1__ResponseHeader         *message)
+{
+  static const Swiftwater__V1__ResponseHeader init_value = SWIFTWATER__V1__RESPONSE_HEADER__INIT;
+  *message = init_value;
+}
+size_t swiftwater__v1__response_header__get_packed_size
+                     (const Swiftwater__V1__ResponseHeader *message)
+{
+  assert(message->base.descriptor == &swiftwater__v1__response_header__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t swiftwater__v1__response_header__pack
+                     (const Swiftwater__V1__ResponseHeader *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &swiftwater__v1__response_header__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t swiftwater__v1__response_header__pack_to_buffer
+                     (const Swiftwater__V1__ResponseHeader *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &swiftwater__v1__response_header__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Swiftwater__V1__ResponseHeader *
+       swiftwater__v1__response_header__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Swiftwater__V1__ResponseHeader *)
+     protobuf_c_message_unpack (&swiftwater__v1__response_header__descriptor,
+                                allocator, len, data);
+}
+void   swiftwater__v1__response_header__free_unpacked
+                     (Swiftwater__V1__ResponseHeader *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &swiftwater__v1__response_header__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   swiftwater__v1__ping_request__init
                      (Swiftwater__V1__PingRequest         *message)
 {
@@ -1092,6 +1137,57 @@ const ProtobufCMessageDescriptor swiftwater__v1__request_id__descriptor =
   (ProtobufCMessageInit) swiftwater__v1__request_id__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor swiftwater__v1__response_header__field_descriptors[2] =
+{
+  {
+    "applied_index",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__ResponseHeader, applied_index),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "leader_heard_ms",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Swiftwater__V1__ResponseHeader, contact_case),
+    offsetof(Swiftwater__V1__ResponseHeader, leader_heard_ms),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned swiftwater__v1__response_header__field_indices_by_name[] = {
+  0,   /* field[0] = applied_index */
+  1,   /* field[1] = leader_heard_ms */
+};
+static const ProtobufCIntRange swiftwater__v1__response_header__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor swiftwater__v1__response_header__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "swiftwater.v1.ResponseHeader",
+  "ResponseHeader",
+  "Swiftwater__V1__ResponseHeader",
+  "swiftwater.v1",
+  sizeof(Swiftwater__V1__ResponseHeader),
+  2,
+  swiftwater__v1__response_header__field_descriptors,
+  swiftwater__v1__response_header__field_indices_by_name,
+  1,  swiftwater__v1__response_header__number_ranges,
+  (ProtobufCMessageInit) swiftwater__v1__response_header__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 #define swiftwater__v1__ping_request__field_descriptors NULL
 #define swiftwater__v1__ping_request__field_indices_by_name NULL
 #define swiftwater__v1__ping_request__number_ranges NULL
@@ -1200,7 +1296,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__get_request__descriptor =
   (ProtobufCMessageInit) swiftwater__v1__get_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__get_response__field_descriptors[2] =
+static const ProtobufCFieldDescriptor swiftwater__v1__get_response__field_descriptors[3] =
 {
   {
     "value",
@@ -1226,15 +1322,29 @@ static const ProtobufCFieldDescriptor swiftwater__v1__get_response__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "header",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__GetResponse, header),
+    &swiftwater__v1__response_header__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__get_response__field_indices_by_name[] = {
+  2,   /* field[2] = header */
   1,   /* field[1] = revision */
   0,   /* field[0] = value */
 };
-static const ProtobufCIntRange swiftwater__v1__get_response__number_ranges[1 + 1] =
+static const ProtobufCIntRange swiftwater__v1__get_response__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 15, 2 },
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__get_response__descriptor =
 {
@@ -1244,10 +1354,10 @@ const ProtobufCMessageDescriptor swiftwater__v1__get_response__descriptor =
   "Swiftwater__V1__GetResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__GetResponse),
-  2,
+  3,
   swiftwater__v1__get_response__field_descriptors,
   swiftwater__v1__get_response__field_indices_by_name,
-  1,  swiftwater__v1__get_response__number_ranges,
+  2,  swiftwater__v1__get_response__number_ranges,
   (ProtobufCMessageInit) swiftwater__v1__get_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1406,7 +1516,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__strlen_request__descriptor =
   (ProtobufCMessageInit) swiftwater__v1__strlen_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__strlen_response__field_descriptors[1] =
+static const ProtobufCFieldDescriptor swiftwater__v1__strlen_response__field_descriptors[2] =
 {
   {
     "length",
@@ -1420,14 +1530,28 @@ static const ProtobufCFieldDescriptor swiftwater__v1__strlen_response__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "header",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__StrlenResponse, header),
+    &swiftwater__v1__response_header__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__strlen_response__field_indices_by_name[] = {
+  1,   /* field[1] = header */
   0,   /* field[0] = length */
 };
-static const ProtobufCIntRange swiftwater__v1__strlen_response__number_ranges[1 + 1] =
+static const ProtobufCIntRange swiftwater__v1__strlen_response__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 15, 1 },
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__strlen_response__descriptor =
 {
@@ -1437,10 +1561,10 @@ const ProtobufCMessageDescriptor swiftwater__v1__strlen_response__descriptor =
   "Swiftwater__V1__StrlenResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__StrlenResponse),
-  1,
+  2,
   swiftwater__v1__strlen_response__field_descriptors,
   swiftwater__v1__strlen_response__field_indices_by_name,
-  1,  swiftwater__v1__strlen_response__number_ranges,
+  2,  swiftwater__v1__strlen_response__number_ranges,
   (ProtobufCMessageInit) swiftwater__v1__strlen_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1754,7 +1878,7 @@ const ProtobufCMessageDescriptor swiftwater__v1__keys_request__descriptor =
   (ProtobufCMessageInit) swiftwater__v1__keys_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swiftwater__v1__keys_response__field_descriptors[1] =
+static const ProtobufCFieldDescriptor swiftwater__v1__keys_response__field_descriptors[2] =
 {
   {
     "keys",
@@ -1768,14 +1892,28 @@ static const ProtobufCFieldDescriptor swiftwater__v1__keys_response__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "header",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Swiftwater__V1__KeysResponse, header),
+    &swiftwater__v1__response_header__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swiftwater__v1__keys_response__field_indices_by_name[] = {
+  1,   /* field[1] = header */
   0,   /* field[0] = keys */
 };
-static const ProtobufCIntRange swiftwater__v1__keys_response__number_ranges[1 + 1] =
+static const ProtobufCIntRange swiftwater__v1__keys_response__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 15, 1 },
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor swiftwater__v1__keys_response__descriptor =
 {
@@ -1785,10 +1923,10 @@ const ProtobufCMessageDescriptor swiftwater__v1__keys_response__descriptor =
   "Swiftwater__V1__KeysResponse",
   "swiftwater.v1",
   sizeof(Swiftwater__V1__KeysResponse),
-  1,
+  2,
   swiftwater__v1__keys_response__field_descriptors,
   swiftwater__v1__keys_response__field_indices_by_name,
-  1,  swiftwater__v1__keys_response__number_ranges,
+  2,  swiftwater__v1__keys_response__number_ranges,
   (ProtobufCMessageInit) swiftwater__v1__keys_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -18,6 +18,7 @@ PROTOBUF_C__BEGIN_DECLS
 typedef struct Swiftwater__V1__Value Swiftwater__V1__Value;
 typedef struct Swiftwater__V1__StringList Swiftwater__V1__StringList;
 typedef struct Swiftwater__V1__RequestId Swiftwater__V1__RequestId;
+typedef struct Swiftwater__V1__ResponseHeader Swiftwater__V1__ResponseHeader;
 typedef struct Swiftwater__V1__PingRequest Swiftwater__V1__PingRequest;
 typedef struct Swiftwater__V1__PingResponse Swiftwater__V1__PingResponse;
 typedef struct Swiftwater__V1__GetRequest Swiftwater__V1__GetRequest;
@@ -56,7 +57,8 @@ typedef enum _Swiftwater__V1__Consistency {
    */
   SWIFTWATER__V1__CONSISTENCY__LEASE = 1,
   /*
-   * Whatever the member that is asked has applied, which may be arbitrarily old. Answers without a majority too.
+   * Whatever the member that is asked has applied, which may be arbitrarily old: the response's header tells. Answers
+   * without a majority too.
    */
   SWIFTWATER__V1__CONSISTENCY__LOCAL = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SWIFTWATER__V1__CONSISTENCY)
@@ -130,6 +132,36 @@ struct  Swiftwater__V1__RequestId
     , 0, 0 }
 
 
+typedef enum {
+  SWIFTWATER__V1__RESPONSE_HEADER__CONTACT__NOT_SET = 0,
+  SWIFTWATER__V1__RESPONSE_HEADER__CONTACT_LEADER_HEARD_MS = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SWIFTWATER__V1__RESPONSE_HEADER__CONTACT__CASE)
+} Swiftwater__V1__ResponseHeader__ContactCase;
+
+/*
+ * How old the answer to a LOCAL read may be.
+ */
+struct  Swiftwater__V1__ResponseHeader
+{
+  ProtobufCMessage base;
+  /*
+   * The last entry of the log that the member had applied: the answer is the store as of this entry.
+   */
+  uint64_t applied_index;
+  Swiftwater__V1__ResponseHeader__ContactCase contact_case;
+  union {
+    /*
+     * Milliseconds since the member last heard from a leader; 0 on the leader. Absent when it has heard from none since it
+     * started.
+     */
+    uint64_t leader_heard_ms;
+  };
+};
+#define SWIFTWATER__V1__RESPONSE_HEADER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__response_header__descriptor) \
+    , 0, SWIFTWATER__V1__RESPONSE_HEADER__CONTACT__NOT_SET, {0} }
+
+
 struct  Swiftwater__V1__PingRequest
 {
   ProtobufCMessage base;
@@ -174,10 +206,14 @@ struct  Swiftwater__V1__GetResponse
    * The store's revision when this key last changed; 0 for a missing key.
    */
   uint64_t revision;
+  /*
+   * Of a LOCAL read.
+   */
+  Swiftwater__V1__ResponseHeader *header;
 };
 #define SWIFTWATER__V1__GET_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__get_response__descriptor) \
-    , NULL, 0 }
+    , NULL, 0, NULL }
 
 
 struct  Swiftwater__V1__SetRequest
@@ -227,10 +263,14 @@ struct  Swiftwater__V1__StrlenResponse
    * Of data, its bytes; of a list, its items; 0 for a missing key.
    */
   uint64_t length;
+  /*
+   * Of a LOCAL read.
+   */
+  Swiftwater__V1__ResponseHeader *header;
 };
 #define SWIFTWATER__V1__STRLEN_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__strlen_response__descriptor) \
-    , 0 }
+    , 0, NULL }
 
 
 struct  Swiftwater__V1__DeleteRequest
@@ -338,10 +378,14 @@ struct  Swiftwater__V1__KeysResponse
    */
   size_t n_keys;
   ProtobufCBinaryData *keys;
+  /*
+   * Of a LOCAL read, in the first message.
+   */
+  Swiftwater__V1__ResponseHeader *header;
 };
 #define SWIFTWATER__V1__KEYS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swiftwater__v1__keys_response__descriptor) \
-    , 0,NULL }
+    , 0,NULL, NULL }
 
 
 struct  Swiftwater__V1__TransactRequest
@@ -504,6 +548,25 @@ Swiftwater__V1__RequestId *
                       const uint8_t       *data);
 void   swiftwater__v1__request_id__free_unpacked
                      (Swiftwater__V1__RequestId *message,
+                      ProtobufCAllocator *allocator);
+/* Swiftwater__V1__ResponseHeader methods */
+void   swiftwater__v1__response_header__init
+                     (Swiftwater__V1__ResponseHeader         *message);
+size_t swiftwater__v1__response_header__get_packed_size
+                     (const Swiftwater__V1__ResponseHeader   *message);
+size_t swiftwater__v1__response_header__pack
+                     (const Swiftwater__V1__ResponseHeader   *message,
+                      uint8_t             *out);
+size_t swiftwater__v1__response_header__pack_to_buffer
+                     (const Swiftwater__V1__ResponseHeader   *message,
+                      ProtobufCBuffer     *buffer);
+Swiftwater__V1__ResponseHeader *
+       swiftwater__v1__response_header__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   swiftwater__v1__response_header__free_unpacked
+                     (Swiftwater__V1__ResponseHeader *message,
                       ProtobufCAllocator *allocator);
 /* Swiftwater__V1__PingRequest methods */
 void   swiftwater__v1__ping_request__init
@@ -858,6 +921,9 @@ typedef void (*Swiftwater__V1__StringList_Closure)
 typedef void (*Swiftwater__V1__RequestId_Closure)
                  (const Swiftwater__V1__RequestId *message,
                   void *closure_data);
+typedef void (*Swiftwater__V1__ResponseHeader_Closure)
+                 (const Swiftwater__V1__ResponseHeader *message,
+                  void *closure_data);
 typedef void (*Swiftwater__V1__PingRequest_Closure)
                  (const Swiftwater__V1__PingRequest *message,
                   void *closure_data);
@@ -922,6 +988,7 @@ extern const ProtobufCEnumDescriptor    swiftwater__v1__consistency__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__value__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__string_list__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__request_id__descriptor;
+extern const ProtobufCMessageDescriptor swiftwater__v1__response_header__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__ping_request__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__ping_response__descriptor;
 extern const ProtobufCMessageDescriptor swiftwater__v1__get_request__descriptor;
