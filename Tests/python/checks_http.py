@@ -102,7 +102,9 @@ def check_every_consistency(member):
         equal(member.v1("kv/get", {"key": key, "consistency": consistency}).json()["value"], {"data": "x"})
         equal(member.v1("kv/keys", {"prefix": key, "consistency": consistency}).json()["keys"], [key])
     eventually(lambda: "value" in member.v1("kv/get", {"key": key, "consistency": "LOCAL"}).json(), "a local read sees it")
-    eventually(lambda: member.v1("kv/strlen", {"key": key, "consistency": "LOCAL"}).json() == {"length": 1}, "and its length")
+    eventually(lambda: member.v1("kv/strlen", {"key": key, "consistency": "LOCAL"}).json()["length"] == 1, "and its length")
+    header = member.v1("kv/keys", {"prefix": key, "consistency": "LOCAL"}).json()["header"]
+    assert header["applied_index"] > 0 and header["leader_heard_ms"] < 60_000, header
 
 
 def check_values_as_they_come(member):
