@@ -119,6 +119,8 @@ final class SimulatedMember {
         var configurationIndex: Int?
         /// When its own clock had a word from the leader of this term, before this turn.
         var heard: Instant?
+        /// When it was first seen to lead without a vote.
+        var retiring: (term: Term, since: UInt64)?
         /// What its disk has finished, since when, and when it last took a turn: of a leader that others have gone ahead of.
         var stuck: (durable: Index, since: UInt64, turn: UInt64) = (0, 0, 0)
         /// The largest revision that a local read was answered with in this start.
