@@ -1,10 +1,11 @@
 import Base
 import EventLoop
 import GRPC
+import Keyspace
 import Wire
 
-// Faults on purpose (proto/swiftwater/v1/fault.proto) are one member's own: each call goes to the member that is named, once,
-// and to no other in its place.
+// For experiments: each call goes to the member that is named, once, and to no other in its place. Faults on purpose
+// (proto/swiftwater/v1/fault.proto) are one member's own.
 extension Client {
     /// Says what this member's links to others do from now on; the others' links stay as they are.
     @discardableResult
@@ -35,6 +36,21 @@ extension Client {
         _ = try await once(Wire.Path.faultExpireElectionTimer, codec.encodeExpireElectionTimer(), at: member)
     }
 
+    /// One operation, but not `keys`, at one member, in one attempt and in no session: how it ended there is the answer.
+    public func perform(
+        _ operation: Operation, _ consistency: Wire.Consistency = .linearizable, at member: Endpoint
+    ) async throws(ClientError) -> OperationResult {
+        let isWrite = !operation.isReadOnly
+        let request = isWrite ? codec.encodeRequest(operation, requestID: nil) : codec.encodeRequest(operation, consistency: consistency)
+        let answer = try await once(
+            Wire.Path.path(of: operation), request, at: member, isWrite: isWrite, timeout: options.timeout)
+        let outcome = try read(isWrite: isWrite) { () throws(Wire.DecodeFailure) in
+            try answer.withSpan { (span) throws(Wire.DecodeFailure) in try codec.decodeResponse(to: operation, span) }
+        }
+        guard case .single(let result) = outcome.result else { throw unexpected }
+        return result
+    }
+
     private func faults(
         _ path: String, _ message: Bytes, at member: Endpoint
     ) async throws(ClientError) -> Wire.FaultState {
@@ -45,20 +61,24 @@ extension Client {
     }
 
     /// One attempt at one member: for what no other could do instead.
-    private func once(_ path: String, _ message: Bytes, at member: Endpoint) async throws(ClientError) -> Bytes {
+    private func once(
+        _ path: String, _ message: Bytes, at member: Endpoint, isWrite: Bool = false, timeout: Interval? = nil
+    ) async throws(ClientError) -> Bytes {
         let began = loop.now
-        let result = await attempt(member, MethodPath(path), message, timeout: min(options.statusTimeout, options.timeout))
+        let patience = timeout ?? min(options.statusTimeout, options.timeout)
+        let result = await attempt(member, MethodPath(path), message, timeout: patience)
         let verdict = Verdict(
-            result.status, neverSent: result.neverSent, trailers: result.trailers, isSafe: true)
+            result.status, neverSent: result.neverSent, trailers: result.trailers, isSafe: !isWrite)
+        var attempts: [ClientError.Attempt] = []
+        attempts.note(member, ClientError.text(result.status))
+        func error(_ kind: ClientError.Kind) -> ClientError {
+            ClientError(kind, isWrite: isWrite, attempts: attempts, elapsed: loop.now - began)
+        }
         switch verdict {
-        case .answered:
-            return result.message
-        case .rejected, .sessionOver, .outcomeUnknown:
-            throw ClientError(.rejected(result.status))
-        case .tryAgain:
-            var attempts: [ClientError.Attempt] = []
-            attempts.note(member, ClientError.text(result.status))
-            throw ClientError(.noAnswer, attempts: attempts, elapsed: loop.now - began)
+        case .answered: return result.message
+        case .rejected, .sessionOver: throw error(.rejected(result.status))
+        case .outcomeUnknown: throw error(.outcomeUnknown(result.status))
+        case .tryAgain: throw error(.noAnswer)
         }
     }
 }

@@ -57,6 +57,9 @@ extension CommandReference {
         CommandReference(
             name: "lab restart", chapter: .lab, synopsis: ["NAME"], summary: "start a stopped member, or stop and start one",
             details: ["It comes back with what its disk has, and with no faults.", needsUp], options: [dataDirectory], arguments: [.member]),
+        CommandReference(
+            name: "lab report", chapter: .lab, synopsis: ["[--out DIR]"],
+            summary: "run five experiments on a cluster of its own, and write what was seen"),
     ]
 
     /// Whether only a shell's command line knows it.

@@ -61,6 +61,12 @@ public struct LogPrinter: Sendable {
         text.count <= commandLength ? text : text.prefix(commandLength - 1) + "…"
     }
 
+    /// An entry's kind, and the beginning of what it says.
+    static func summary(_ record: Wire.LogRecord) -> String {
+        let said = brief(description(record))
+        return said.isEmpty ? kind(record.kind) : "\(kind(record.kind)): \(said)"
+    }
+
     static func description(_ record: Wire.LogRecord) -> String {
         switch (record.command, record.configuration) {
         case (.single(let operation)?, _): typed(operation)

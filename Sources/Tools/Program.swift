@@ -40,6 +40,7 @@ public struct Program: Sendable {
         case inspect([String], OutputFormat?)
         case backup([String], Grammar.Connection)
         case restore([String], OutputFormat?)
+        case labReport([String], OutputFormat?)
     }
 
     func task(_ words: [Bytes]) throws(UsageError) -> Task {
@@ -54,6 +55,7 @@ public struct Program: Sendable {
         }
         let command = invocation.words
         if invocation.help { return .print(try help(about: command.first)) }
+        if command.starts(with: ["lab", "report"]) { return .labReport(Array(command.dropFirst(2)), connection.output) }
         guard let name = command.first else { return .prompt(connection) }
         if name.hasPrefix("-") { throw unknownOption(name) }
         if name == "up" { return .up(Array(command.dropFirst())) }
@@ -77,6 +79,7 @@ public struct Program: Sendable {
 
     func help(about name: String?) throws(UsageError) -> [String] {
         guard let name else { return Help(.commandLine).overview }
+        if name == "lab report" { return [LabReportArguments.helpMessage()] }
         if name == "bench" { return [BenchArguments.helpMessage()] }
         if name == "up" { return [UpArguments.helpMessage()] }
         if name == "simulate" { return [SimulateArguments.helpMessage()] }
@@ -117,6 +120,8 @@ public struct Program: Sendable {
             return finish(try backup(words, connection))
         case .restore(let words, let format):
             return finish(try restore(words, format))
+        case .labReport(let words, let format):
+            return try labReport(words, format)
         }
     }
 
