@@ -91,8 +91,8 @@ extension LabReporter {
         let rest = rig.names.filter { $0 != old.name }
         let new = try await elected(among: rest, after: old.term)
         await LabRecorder.rest(Self.calm)
-        let key = "e2/while it was away"
-        let marked = await LabProbe.write(key, all, at: rig.endpoint(of: new.name))
+        let key = "e2/while it was away/\(LabProbe.stamp)"
+        _ = try await keep(key, at: rest)
         await LabRecorder.rest(.milliseconds(300))
         recorder.mark("\(old.name) is started again")
         let restarted = Loop.now
@@ -116,7 +116,7 @@ extension LabReporter {
         experiment.answer = [
             gap(account, at, "While \(old.name) was gone"),
             cause(of: new, after: killed),
-            "\"\(key)\" was \(marked.outcome == .acknowledged ? "acknowledged" : "not acknowledged (\(marked.reason))") by a cluster without \(old.name). \(LabWords.span(LabRecorder.seconds(back, since: restarted))) after \(old.name) was started again it had that write, too, and it is a follower now.",
+            "What was written while it was away (\(key)) was acknowledged by a cluster without \(old.name). \(LabWords.span(LabRecorder.seconds(back, since: restarted))) after \(old.name) was started again it had that write, too, and it is a follower now.",
         ]
         experiment.claims = try await self.account(of: [writer])
         experiment.timeline = recorder.timeline(from: began, to: ended, writers: [account])

@@ -20,7 +20,7 @@ extension LabReporter {
             try await all.setLinks(links, at: rig.endpoint(of: old.name))
         }
         recorder.mark("a client writes at \(old.name)")
-        let lost = "e5/lost"
+        let lost = "e5/lost/\(LabProbe.stamp)", keeper = "e5/kept/\(LabProbe.stamp)"
         let place = rig.endpoint(of: old.name)
         let writing = Task { await LabProbe.write(lost, all, at: place) }
         let index = Index(old.lastLogIndex.rawValue + 1)
@@ -34,8 +34,8 @@ extension LabReporter {
         let outcome = await writing.value
         let new = try await elected(among: rest, after: old.term)
         await LabRecorder.rest(.milliseconds(500))
-        let kept = await LabProbe.write("e5/kept", all, at: rig.endpoint(of: new.name))
-        recorder.mark("another write is \(kept.outcome == .acknowledged ? "acknowledged" : "not acknowledged") by the others")
+        let kept = try await keep(keeper, at: rest)
+        recorder.mark("another write is acknowledged by the others")
         await LabRecorder.rest(.milliseconds(300))
         recorder.mark("\(old.name) is started again")
         try rig.start(old.name)
@@ -66,7 +66,7 @@ extension LabReporter {
                     [new.name, "at the end"] + elsewhere.cells,
                 ])
         ]
-        let claims = Self.claims(of: [outcome, kept], present: Set((isThere ? [lost] : []).map { Bytes(utf8: $0) } + (try await has("e5/kept") ? ["e5/kept"] : [])))
+        let claims = Self.claims(of: [outcome, kept], present: Set((isThere ? [lost] : []).map { Bytes(utf8: $0) } + (try await has(keeper) ? [kept.key] : [])))
         experiment.claims =
             claims + [
                 LabClaim(

@@ -21,7 +21,7 @@ extension LabReporter {
         ]
         for writer in writers { writer.start() }
         await LabRecorder.rest(Self.calm)
-        recorder.mark("\(LabWords.list(majority)) and \(LabWords.list(minority)) hear nothing of each other any more")
+        recorder.mark("the links between \(majority.joined(separator: ", ")) and \(minority.joined(separator: ", ")) are cut")
         let parted = Loop.now
         try await cut(majority, minority)
         await LabRecorder.rest(Self.partition)
@@ -68,12 +68,6 @@ extension LabReporter {
         }
     }
 
-    private func heal() async throws(LabFailure) {
-        for name in rig.names {
-            try await order("heal \(name)'s links") { () async throws(ClientError) in try await all.heal(at: rig.endpoint(of: name)) }
-        }
-    }
-
     /// What one member of each side could do.
     private func sides(
         _ majority: [String], _ minority: [String], _ number: String
@@ -81,7 +75,7 @@ extension LabReporter {
         var table = LabTable(title: "What each side could do", headings: ["asked", "write", "linearizable read", "LOCAL read"])
         var minorityWorked = false
         for name in majority + minority {
-            let probe = await LabProbe.at(rig.endpoint(of: name), all, key: "e\(number)/probe/\(name)")
+            let probe = await LabProbe.at(rig.endpoint(of: name), all, key: "e\(number)/probe/\(name)/\(LabProbe.stamp)")
             table.rows.append([name + (minority.contains(name) ? " (of the two)" : " (of the three)")] + probe.cells)
             if minority.contains(name), probe.write == .acknowledged || probe.read { minorityWorked = true }
         }

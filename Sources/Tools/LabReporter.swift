@@ -52,7 +52,16 @@ struct LabReporter: Sendable {
         ]
         for (name, experiment) in experiments {
             progress("\(name) …")
-            report.experiments.append(try await experiment(self))
+            do throws(LabFailure) {
+                report.experiments.append(try await experiment(self))
+            } catch {
+                // A machine that stood still for a second can make a follower of a leader that was about to be cut off.
+                progress("\(name) once more …")
+                try await mend()
+                var second = try await experiment(self)
+                second.course += " (The first attempt was given up: \(error.message).)"
+                report.experiments.append(second)
+            }
         }
         report.claims = try await claims()
         report.seconds = LabRecorder.seconds(Loop.now, since: began)
@@ -128,9 +137,45 @@ struct LabReporter: Sendable {
         }
     }
 
-    /// Orders to members in which nothing may go wrong.
+    /// Orders to members, which may be given twice: repeated as long as they do not answer.
     func order(_ what: String, _ body: () async throws(ClientError) -> Void) async throws(LabFailure) {
-        do throws(ClientError) { try await body() } catch { throw LabFailure("\(what): \(error)") }
+        let deadline = Loop.now + Self.patience
+        while true {
+            do throws(ClientError) {
+                return try await body()
+            } catch {
+                guard case .noAnswer = error.kind, Loop.now < deadline, !Task.isCancelled else {
+                    throw LabFailure("\(what): \(error.brief)")
+                }
+                await LabRecorder.rest(.milliseconds(20))
+            }
+        }
+    }
+
+    /// Writes a key that is nobody else's, at any of these members, until it is acknowledged: to write it twice changes nothing.
+    func keep(_ key: String, at names: [String]) async throws(LabFailure) -> LabWriter.Entry {
+        let deadline = Loop.now + Self.patience
+        var place = 0
+        while true {
+            let entry = await LabProbe.write(key, all, at: rig.endpoint(of: names[place % names.count]))
+            guard entry.outcome != .acknowledged else { return entry }
+            guard Loop.now < deadline, !Task.isCancelled else { throw LabFailure("\(key) is not acknowledged: \(entry.reason)") }
+            place += 1
+            await LabRecorder.rest(.milliseconds(20))
+        }
+    }
+
+    /// Everybody runs, and every link is whole.
+    private func mend() async throws(LabFailure) {
+        for name in rig.names where !rig.isRunning(name) { try rig.start(name) }
+        try await heal()
+        try await settled()
+    }
+
+    func heal() async throws(LabFailure) {
+        for name in rig.names {
+            try await order("heal \(name)'s links") { () async throws(ClientError) in try await all.heal(at: rig.endpoint(of: name)) }
+        }
     }
 
     // MARK: Claims

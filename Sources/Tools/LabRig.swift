@@ -69,6 +69,8 @@ final class LabRig: Sendable {
         Self.wait { !child.isRunning }
     }
 
+    func isRunning(_ name: String) -> Bool { state.withLock { $0.children[name]?.isRunning == true } }
+
     /// The first member that ended by itself, with its last words.
     func casualty() -> String? {
         let ended = state.withLock { $0.children.filter { !$0.value.isRunning }.keys.min() }

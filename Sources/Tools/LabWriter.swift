@@ -29,10 +29,10 @@ final class LabWriter: Sendable {
     /// More than anybody writes in the time that a report takes.
     private static let maxEntries = 20_000
 
-    /// `prefix` is that of its keys, and nobody else's.
+    /// `prefix` is that of its keys; it is made one that no writer before had, if an experiment is repeated.
     init(_ name: String, prefix: String, through endpoints: [Endpoint]) {
         self.name = name
-        self.prefix = prefix
+        self.prefix = "\(prefix)\(LabProbe.stamp)/"
         self.endpoints = endpoints
         client = Client(endpoints: endpoints, options: LabProbe.options)
     }
@@ -83,15 +83,18 @@ struct LabProbe: Equatable, Sendable {
     /// Why the write was not acknowledged.
     var reason: String
 
+    /// A number that was never used before in this report.
+    static var stamp: UInt64 { Loop.now.nanoseconds / 1_000 % 1_000_000_000 }
+
     /// Short: a report waits for what does not come. Without a session, so that the log holds nothing but what was asked for.
     static var options: ClientOptions {
         var options = ClientOptions(timeout: .milliseconds(1_500))
         options.usesSession = false
-        options.connectTimeout = .milliseconds(300)
+        options.connectTimeout = .milliseconds(500)
         options.readAttempt = .milliseconds(300)
         options.initialBackoff = .milliseconds(10)
         options.maxBackoff = .milliseconds(50)
-        options.statusTimeout = .milliseconds(300)
+        options.statusTimeout = .milliseconds(500)
         return options
     }
 
