@@ -17,14 +17,15 @@ struct JSONStatus: Encodable {
     var hasQuorum: Bool
     var version: String
     var term, firstLogIndex, lastLogIndex, durableIndex, commitIndex, appliedIndex, revision, uptimeMs: UInt64
-    var reads, writes, leaderChanges: UInt64
+    var reads, writes, leaderChanges, answered, waitedUs: UInt64
+    var snapshotBytes: Int
     var requestsInFlight: Int
     var diskFull: Bool
     var heartbeatMs, electionMinMs, electionMaxMs, timerMs: UInt64
     var members: [JSONMember]
 
     enum CodingKeys: String, CodingKey {
-        case role, name, address, leader, version, term, revision, members, reads, writes
+        case role, name, address, leader, version, term, revision, members, reads, writes, answered
         case memberID = "member_id"
         case clusterID = "cluster_id"
         case httpAddress = "http_address"
@@ -37,6 +38,8 @@ struct JSONStatus: Encodable {
         case appliedIndex = "applied_index"
         case uptimeMs = "uptime_ms"
         case leaderChanges = "leader_changes"
+        case waitedUs = "waited_us"
+        case snapshotBytes = "snapshot_bytes"
         case requestsInFlight = "requests_in_flight"
         case diskFull = "disk_full"
         case heartbeatMs = "heartbeat_ms"
@@ -68,6 +71,9 @@ struct JSONStatus: Encodable {
         reads = report.counters.reads
         writes = report.counters.writes
         leaderChanges = report.counters.leaderChanges
+        answered = report.counters.answered
+        waitedUs = report.counters.waitedNanoseconds / 1_000
+        snapshotBytes = report.snapshotBytes
         requestsInFlight = report.requestsInFlight
         diskFull = report.isDiskFull
         heartbeatMs = report.heartbeatInterval.milliseconds

@@ -27,6 +27,12 @@ enum Metrics {
         page.add(
             "requests_total", .counter, "Requests of clients that this member was asked.",
             [("kind=\"read\"", report.counters.reads), ("kind=\"write\"", report.counters.writes)])
+        page.add("requests_answered_total", .counter, "Requests of clients that were answered.", report.counters.answered)
+        page.add(
+            "requests_waited_microseconds_total", .counter,
+            "How long all clients' requests have waited together: its rate by that of requests_answered_total is the mean time to an answer.",
+            report.counters.waitedNanoseconds / 1_000)
+        page.add("snapshot_bytes", .gauge, "The newest snapshot's content; 0 when there is none.", UInt64(report.snapshotBytes))
         page.add("requests_in_flight", .gauge, "Requests that wait for an answer.", UInt64(report.requestsInFlight))
         page.add(
             "peer_connected", .gauge, "1 while the connection to the peer stands.",

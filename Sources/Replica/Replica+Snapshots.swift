@@ -45,6 +45,9 @@ extension Replica {
             chunkBytes: chunkBytes)
     }
 
+    /// Bytes of the newest snapshot's content; 0 when there is none.
+    public var snapshotBytes: Int { storage.snapshot?.length ?? 0 }
+
     private var snapshotThreshold: Int {
         max(limits.snapshotLogBytes, (storage.snapshot?.length ?? 0) / 100 * limits.snapshotLogPercent)
     }

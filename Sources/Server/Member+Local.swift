@@ -53,6 +53,9 @@ extension Member {
         report.hasQuorum = view.leader != nil
         report.isDiskFull = replica.isDiskFull
         report.requestsInFlight = calls.count
+        report.counters.answered = calls.answered
+        report.counters.waitedNanoseconds = waiting.total(now)
+        report.snapshotBytes = replica.snapshotBytes
         report.electionTimeout = options.parameters.electionTimeout
         report.heartbeatInterval = options.parameters.heartbeatInterval
         report.deadlineIn = replica.deadline - now
@@ -83,6 +86,8 @@ public struct MemberReport: Sendable {
     public var hasQuorum = false
     public var isDiskFull = false
     public var requestsInFlight = 0
+    /// Of the newest snapshot's content; 0 when there is none.
+    public var snapshotBytes = 0
     public var electionTimeout = Interval.zero ... Interval.zero
     public var heartbeatInterval = Interval.zero
     /// Until the replica next acts by itself: on a follower that nobody writes to, until it campaigns.
@@ -110,6 +115,10 @@ public struct MemberReport: Sendable {
         public var reads: UInt64 = 0
         public var writes: UInt64 = 0
         public var leaderChanges: UInt64 = 0
+        /// Clients' requests that were answered, and how long all of them have waited together: what the one grows by divided by
+        /// what the other grows by is the mean time to an answer (Little's law).
+        public var answered: UInt64 = 0
+        public var waitedNanoseconds: UInt64 = 0
     }
 }
 

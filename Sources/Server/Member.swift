@@ -71,6 +71,8 @@ public actor Member {
     /// Who led when writes were last passed on: when it changes, what is on its way there is given up.
     var lastLeader: MemberID?
     var counters = MemberReport.Counters()
+    /// How long clients have waited, all together.
+    var waiting = WaitingTime()
     let tap: EventTap
 
     /// Between members: a batch of 1 MiB, the largest entry, and what is around them.
@@ -138,6 +140,7 @@ public actor Member {
         if tap.isWatched { turn.messages.forEach(tap.received) }
         replica.step(&turn, into: &effects)
         obey()
+        waiting.turn(calls.clients, now)
         effects.removeAll()
         arm()
     }

@@ -23,6 +23,14 @@ struct PendingCalls {
         case local(LocalCall)
         /// Nobody: the member asked on its own account.
         case none
+
+        /// Whether a client waits for what it asked of the store.
+        fileprivate var isClient: Bool {
+            switch self {
+            case .unary, .keys, .session, .local: true
+            case .forwarded, .log, .transfer, .change, .none: false
+            }
+        }
     }
 
     private struct Slot {
@@ -33,9 +41,13 @@ struct PendingCalls {
     private var slots: [Slot] = []
     private var free: [UInt32] = []
     private(set) var count = 0
+    /// Those of clients that ask the store, and how many of them were answered.
+    private(set) var clients = 0
+    private(set) var answered: UInt64 = 0
 
     mutating func add(_ waiter: Waiter) -> RequestID {
         count += 1
+        if waiter.isClient { clients += 1 }
         let number: UInt32
         if let reused = free.popLast() {
             number = reused
@@ -57,6 +69,10 @@ struct PendingCalls {
         slots[number].generation &+= 1
         free.append(UInt32(number))
         count -= 1
+        if waiter.isClient {
+            clients -= 1
+            answered &+= 1
+        }
         return waiter
     }
 }
