@@ -41,8 +41,8 @@ extension LabReporter {
         try rig.start(old.name)
         let last = try await settled()
         recorder.mark("\(old.name) has the others' log")
-        let after = await record(at: index, of: old.name)
-        let elsewhere = await record(at: index, of: new.name)
+        let after = try await committed(at: index, of: old.name)
+        let elsewhere = try await committed(at: index, of: new.name)
         await LabRecorder.rest(Self.calm)
         let ended = Loop.now
         let isThere = try await has(lost)
@@ -103,6 +103,16 @@ extension LabReporter {
             return Record()
         }
         return found.withLock { $0 }
+    }
+
+    /// The same, when it knows it committed.
+    private func committed(at index: Index, of name: String) async throws(LabFailure) -> Record {
+        var found = Record()
+        try await until("\(name) has committed index \(index)") {
+            found = await self.record(at: index, of: name)
+            return found.isCommitted
+        }
+        return found
     }
 
     private func has(_ key: String) async throws(LabFailure) -> Bool {
