@@ -16,7 +16,8 @@ struct PageFile: Sendable {
         module("dom", PackageResources.dom_js), module("feed", PackageResources.feed_js),
         module("history", PackageResources.history_js), module("keys", PackageResources.keys_js),
         module("lab", PackageResources.lab_js), module("log", PackageResources.log_js),
-        module("members", PackageResources.members_js), module("ring", PackageResources.ring_js),
+        module("members", PackageResources.members_js), module("processes", PackageResources.processes_js),
+        module("ring", PackageResources.ring_js), module("sides", PackageResources.sides_js),
     ]
 
     private static func module(_ name: String, _ bytes: [UInt8]) -> PageFile {

@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 from runner import Runner
 
 # What Chromium says about a member that is gone, or that refuses what it was asked on purpose, is no fault of the page's.
-NETWORK = re.compile(r"Failed to load resource: (net::ERR|the server responded with a status of (409|503))|ERR_(CONNECTION|INCOMPLETE|EMPTY)")
+NETWORK = re.compile(r"Failed to load resource: (net::ERR|the server responded with a status of (409|501|503))|ERR_(CONNECTION|INCOMPLETE|EMPTY)")
 NASTY = ["\"quoted\" 'twice'", "<img src=x onerror=alert(1)>", "</script><b>", "a\\b", "\u2028\u202e", "🦦", "{{x}}", "__proto__"]
 
 
@@ -190,8 +190,10 @@ def check_a_partition_made_on_the_page_shows_in_the_members_status(page, cluster
     page.view("lab")
     page.until(lambda: "Faults are allowed here" in page.text("#lab-note"), "the switch is on")
     old = leader_of(members)
-    page.page.check(f"[name=side-n{old + 1}][value=B]")
-    page.page.click("#partition")
+    page.page.focus(f"[data-member=n{old + 1}]")
+    page.page.keyboard.press("ArrowRight")
+    equal(page.page.locator("[data-side=B] .token").all_inner_texts(), [page.page.inner_text(f"[data-member=n{old + 1}]")])
+    equal(page.page.evaluate("() => document.activeElement.dataset.member"), f"n{old + 1}")
     page.until(lambda: page.page.locator("#cuts li", has_text="do not hear each other").count() == 2, "the cuts are listed")
     page.until(lambda: not members[old].get("/admin/status").json()["has_quorum"], "the old leader has stepped down")
     rest = [member for i, member in enumerate(members) if i != old]
@@ -204,6 +206,7 @@ def check_a_partition_made_on_the_page_shows_in_the_members_status(page, cluster
     page.view("lab")
     page.page.click("#heal")
     page.until(lambda: "All links are whole" in page.text("#cuts"), "healed")
+    page.until(lambda: page.page.locator("[data-side=B] .token").count() == 0, "and nobody stands apart")
     page.until(lambda: members[old].get("/admin/status").json()["has_quorum"], "and whole again")
 
 

@@ -8,6 +8,9 @@ const DAILY = new Set(['sent', 'received', 'appended', 'durable', 'committed', '
 const SHOWN_EVENTS = 60;
 const CHART_MS = 60_000;
 
+const milliseconds = (value) => (value ? `${value < 10 ? value.toFixed(2) : Math.round(value)} ms` : '–');
+const bytes = (value) => (!value ? 'none yet' : value < 1 << 20 ? `${(value / 1024).toFixed(1)} KiB` : `${(value / (1 << 20)).toFixed(1)} MiB`);
+
 export class ClusterView {
   constructor(history, feed, api, clock) {
     Object.assign(this, { history, feed, api, clock });
@@ -16,13 +19,14 @@ export class ClusterView {
     this.written = '';
     this.charts = [
       ['Writes a second', (rates) => rates.writes], ['Reads a second', (rates) => rates.reads],
-      ['Leaders seen in a minute', (rates) => rates.leaders], ['Entries in the log', (rates) => rates.entries],
-    ].map(([title, value]) => {
+      ['Mean time to an answer', (rates) => rates.answer, milliseconds], ['Leaders seen in a minute', (rates) => rates.leaders],
+      ['Entries in the log', (rates) => rates.entries], ['Size of the snapshot', (rates) => rates.snapshot, bytes],
+    ].map(([title, value, words = number]) => {
       const line = s('polyline');
       const now = h('b');
       $('#charts').append(h('div', { class: 'chart' }, h('span', { class: 'quiet' }, title, ' '), now,
         s('svg', { viewBox: '0 0 120 40', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, line)));
-      return { value, line, now };
+      return { value, words, line, now };
     });
     this.drawnAt = 0;
   }
@@ -102,29 +106,34 @@ export class ClusterView {
 
   // Counters of all members, as rates over the last second before `time`.
   rates(time) {
-    const rates = { writes: 0, reads: 0, leaders: 0, entries: 0 };
+    const rates = { writes: 0, reads: 0, answer: 0, leaders: 0, entries: 0, snapshot: 0 };
+    let waited = 0, answered = 0;
     for (const name of this.history.names) {
       const now = this.history.state(name, time).state;
       const before = this.history.state(name, time - 1_000).state;
       if (!now) continue;
+      rates.snapshot = Math.max(rates.snapshot, now.snapshot_bytes);
       rates.entries = Math.max(rates.entries, now.last_log_index - now.first_log_index + 1);
       if (before && now.uptime_ms >= before.uptime_ms) {
         rates.writes += now.writes - before.writes;
         rates.reads += now.reads - before.reads;
+        waited += now.waited_us - before.waited_us;
+        answered += now.answered - before.answered;
       }
       const minute = this.history.state(name, time - 60_000).state;
       if (minute && now.uptime_ms >= minute.uptime_ms) rates.leaders = Math.max(rates.leaders, now.leader_changes - minute.leader_changes);
     }
+    rates.answer = answered ? waited / answered / 1_000 : 0;
     return rates;
   }
 
   drawCharts(time) {
     const samples = Array.from({ length: 61 }, (_, place) => this.rates(time - CHART_MS + place * 1_000));
-    for (const { value, line, now } of this.charts) {
+    for (const { value, words, line, now } of this.charts) {
       const values = samples.map(value);
-      const most = Math.max(1, ...values);
+      const most = Math.max(...values) || 1;
       attribute(line, 'points', values.map((one, place) => `${place * 2},${(39 - 38 * one / most).toFixed(1)}`).join(' '));
-      text(now, number(values.at(-1)));
+      text(now, words(values.at(-1)));
     }
   }
 

@@ -1,6 +1,8 @@
 // Faults on purpose, on members that were started for it: partitions, cut links, dropped messages, timers that run out.
 
 import { $, attribute, h, text } from './dom.js';
+import { Processes } from './processes.js';
+import { Sides } from './sides.js';
 
 const MESSAGES = [
   'Heartbeat', 'AppendEntries', 'AppendEntriesResponse', 'PreVote', 'PreVoteResponse', 'RequestVote', 'RequestVoteResponse', 'TimeoutNow',
@@ -11,11 +13,14 @@ const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 export class LabView {
   constructor(history, feed, api, cluster) {
     Object.assign(this, { history, feed, api, cluster });
-    this.sides = new Map();
     this.names = '';
+    // Who is cut off from the first member, as far as the members say.
+    this.apartNow = [];
+    this.orders = 0;
+    this.sides = new Sides($('#field'), (others) => this.run(() => this.partition(others)));
+    this.processes = new Processes(feed, api, (work) => this.run(work));
     this.isAsking = false;
     $('#one [name=message]').append(...MESSAGES.map((name) => h('option', { value: name }, name)));
-    $('#partition').addEventListener('click', () => this.run(() => this.partition([...this.sides].filter(([, side]) => side === 'B').map(([name]) => name))));
     $('#heal').addEventListener('click', () => this.run(() => this.heal()));
     $('#one').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -26,16 +31,22 @@ export class LabView {
     setInterval(() => this.look(), 700);
   }
 
-  opened() { this.look(true); }
+  opened() {
+    this.processes.isForeign = false;
+    this.look(true);
+  }
 
   order(member, name, body) { return this.api.ask(`/v1/fault/${name}`, body, member); }
 
   async run(work) {
     this.failed = null;
+    this.orders += 1;
     try {
       await work();
     } catch (error) {
       this.failed = error.message;
+    } finally {
+      this.orders -= 1;
     }
     await this.look(true);
   }
@@ -50,8 +61,7 @@ export class LabView {
       });
       return links.length ? this.order(name, 'set-links', { links }) : null;
     }));
-    for (const name of this.history.names) this.sides.set(name, apart.has(name) ? 'B' : 'A');
-    this.names = '';
+    this.apartNow = [...apart];
   }
 
   heal() { return Promise.all(this.feed.reachable.map((name) => this.order(name, 'heal', {}))); }
@@ -71,6 +81,7 @@ export class LabView {
     if (this.isAsking || document.hidden || (!isNeeded && $('#view-lab').hidden && !this.cluster.ring.cuts.length)) return;
     this.isAsking = true;
     try {
+      if (!$('#view-lab').hidden) await this.processes.look();
       const found = await Promise.all(this.feed.reachable.map((name) => this.api.ask('/v1/fault/list', undefined, name).then((faults) => [name, faults], (error) => [name, error])));
       const off = found.filter(([, faults]) => faults.status === 501).map(([name]) => name);
       this.show(found.filter(([, faults]) => faults.links), off);
@@ -90,6 +101,9 @@ export class LabView {
       for (const drop of drops) lines.push(`${name} drops its next ${drop.count} ${drop.message} to ${drop.peer || 'anybody'}`);
     }
     this.cluster.ring.cuts = [...cuts.values()];
+    // As it is, whoever made it so; while an order is under way, as it will be.
+    const [first] = this.history.names;
+    if (!this.orders) this.apartNow = this.cluster.ring.cuts.filter((pair) => pair.includes(first)).map((pair) => pair.find((name) => name !== first));
     const all = [...[...cuts.values()].map(([a, b]) => `${a} and ${b} do not hear each other`), ...lines];
     const list = all.length ? all : ['All links are whole.'];
     if (list.join() !== this.listed) $('#cuts').replaceChildren(...list.map((line) => h('li', {}, line)));
@@ -99,22 +113,21 @@ export class LabView {
     text(note, this.failed ?? (off.length
       ? `${off.join(', ')} ${off.length === 1 ? 'was' : 'were'} started without --enable-faults: start with scripts/up --enable-faults to use this page.`
       : found.length ? 'Faults are allowed here.' : 'No member answers.'));
-    for (const button of document.querySelectorAll('#view-lab button')) attribute(button, 'disabled', off.length > 0 || !found.length);
+    const isOff = off.length > 0 || !found.length;
+    for (const button of document.querySelectorAll('#view-lab button:not(#processes button, .process)')) attribute(button, 'disabled', isOff);
+    for (const button of document.querySelectorAll('#view-lab .process')) attribute(button, 'disabled', this.processes.absence !== null);
+    $('#field').inert = isOff;
   }
 
   draw() {
     const { names } = this.history;
+    this.sides.show(names, this.apartNow, new Map(names.map((name) => [name, this.history.state(name, Date.now()).state])));
     if (names.join() === this.names) return;
     this.names = names.join();
     const { member } = $('#one').elements;
     const before = member.value;
     member.replaceChildren(...names.map((name) => h('option', { value: name }, name)));
     if (names.includes(before)) member.value = before;
-    $('#sides').replaceChildren(...names.map((name) => {
-      if (!this.sides.has(name)) this.sides.set(name, 'A');
-      return h('div', { class: 'side', role: 'radiogroup', 'aria-label': `The side of ${name}` }, h('b', {}, name), ...['A', 'B'].map((side) =>
-        h('label', {}, h('input', { type: 'radio', name: `side-${name}`, value: side, checked: this.sides.get(name) === side, onchange: () => this.sides.set(name, side) }), `side ${side}`)));
-    }));
   }
 
   // The leader with as many others as make a majority, or with as few as do not.
@@ -126,15 +139,19 @@ export class LabView {
 
   buildExperiments() {
     const experiment = (title, watch, ...steps) => h('details', {}, h('summary', {}, title), h('p', {}, watch),
-      h('div', { class: 'buttons' }, ...steps.map(([label, work]) => h('button', { class: 'plain', onclick: () => this.run(work) }, label))));
+      h('div', { class: 'buttons' }, ...steps.map(([label, work, kind]) => h('button', { class: `plain ${kind ?? ''}`, onclick: () => this.run(work) }, label))));
+    const stop = (choose) => () => { const name = choose(); if (!name) throw new Error('there is none to stop'); return this.processes.order('stop', name); };
+    const start = ['Start all again', () => this.processes.restartAll(), 'process'];
     $('#experiments').append(h('div', { class: 'panel' }, h('h2', {}, 'Experiments'),
       experiment('Who leads, and can there be two?',
         'Let a follower\'s timer run out. It asks the others for pre-votes, and they refuse, because they hear their leader: the term stays. Then hand leadership over in the Cluster view, and see the term go up by one.',
         ['A follower\'s timer', () => this.order(this.feed.reachable.find((name) => name !== this.leader), 'expire-election-timer', {})]),
       experiment('Stop the leader, write, start it again',
-        'kill -9 the leader\'s process. Watch the arcs run out, the votes come in, and a new term begin. Write a key in Keys; start the old leader again: the Log view shows it catch up, and it follows.'),
+        'Stop the leader, and watch in the Cluster view: the arcs run out, the votes come in, and a new term begins. Write a key in Keys; start the old leader again: the Log view shows it catch up, and it follows.',
+        ['Stop the leader', stop(() => this.leader), 'process'], start),
       experiment('Stop a follower, then the leader too',
-        'With a majority alive everything works. Of three members with two gone, the Console answers 503 and never OK; a LOCAL read still works. Start them again: what was acknowledged is there.'),
+        'With a majority alive everything works. Of three members with two gone, the Console answers 503 and never OK; a LOCAL read still works. Start them again: what was acknowledged is there.',
+        ['Stop a follower', stop(() => this.feed.reachable.find((name) => name !== this.leader)), 'process'], ['Stop the leader', stop(() => this.leader), 'process'], start),
       experiment('Partition, the leader with the majority',
         'The majority goes on writing. The others ask each other for pre-votes and get nowhere: their terms do not run away. After healing they catch up, and the leader stays.',
         ['Partition', () => this.partition(this.apart(true))], ['Heal', () => this.heal()]),
