@@ -151,6 +151,13 @@ def check_the_console_runs_each_command(page, cluster, members):
     page.page.click("#transact")
     page.until(lambda: page.page.locator("#queue pre").all_text_contents() == ["OK, length 1", "OK, length 2", '"12"'], "a transaction answers one by one")
     equal(members[0].v1("kv/get", {"key": "t"}).json(), {"value": {"data": "12"}, "revision": revision + 1})
+    page.page.click("#clear")
+    page.command("set", "never", "x")
+    page.command("append", "l", "x")
+    page.page.click("#transact")
+    page.until(lambda: page.page.locator("#queue pre").count() == 2, "a transaction that cannot be done answers, too")
+    true(all("holds a list" in answer for answer in page.page.locator("#queue pre").all_text_contents()), "each line says why")
+    true("value" not in members[0].v1("kv/get", {"key": "never"}).json(), "all of it, or nothing")
 
 
 def check_the_logs_stand_side_by_side(page, cluster, members):
@@ -192,7 +199,7 @@ def check_a_partition_made_on_the_page_shows_in_the_members_status(page, cluster
     old = leader_of(members)
     page.page.focus(f"[data-member=n{old + 1}]")
     page.page.keyboard.press("ArrowRight")
-    equal(page.page.locator("[data-side=B] .token").all_inner_texts(), [page.page.inner_text(f"[data-member=n{old + 1}]")])
+    equal(page.page.evaluate("() => [...document.querySelectorAll('[data-side=B] .token')].map((token) => token.dataset.member)"), [f"n{old + 1}"])
     equal(page.page.evaluate("() => document.activeElement.dataset.member"), f"n{old + 1}")
     page.until(lambda: page.page.locator("#cuts li", has_text="do not hear each other").count() == 2, "the cuts are listed")
     page.until(lambda: not members[old].get("/admin/status").json()["has_quorum"], "the old leader has stepped down")
