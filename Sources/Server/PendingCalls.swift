@@ -28,7 +28,7 @@ struct PendingCalls {
         fileprivate var isClient: Bool {
             switch self {
             case .unary, .keys, .session, .local: true
-            case .forwarded, .log, .transfer, .change, .none: false
+            case .forwarded, .backup, .log, .transfer, .change, .none: false
             }
         }
     }

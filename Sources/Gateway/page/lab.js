@@ -95,7 +95,7 @@ export class LabView {
     const lines = [];
     for (const [name, { links, drops }] of found) {
       for (const link of links) {
-        if (link.drop_to || link.drop_from) cuts.set([name, link.peer].sort().join(), [name, link.peer]);
+        if (link.drop_to || link.drop_from) { const pair = [name, link.peer].sort(); cuts.set(pair.join(), pair); }
         if (link.delay_ms) lines.push(`${name} to ${link.peer}: ${link.delay_ms} ms late`);
       }
       for (const drop of drops) lines.push(`${name} drops its next ${drop.count} ${drop.message} to ${drop.peer || 'anybody'}`);

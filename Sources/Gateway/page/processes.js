@@ -44,8 +44,7 @@ export class Processes {
     for (const { name, state, id } of this.list) {
       const { row, cells, buttons } = this.row(name);
       attribute(row, 'class', state === 'running' ? null : 'gone');
-      text(cells[0], state);
-      text(cells[1], id ?? '–');
+      text(cells[0], id ? `${state}, ${id}` : state);
       const isLast = running === 1 && state === 'running';
       attribute(buttons.stop, 'disabled', state === 'stopped' || isLast);
       attribute(buttons.terminate, 'disabled', state !== 'running' || isLast);
@@ -58,7 +57,7 @@ export class Processes {
 
   row(name) {
     if (!this.rows.has(name)) {
-      const cells = [h('td'), h('td', { class: 'n' })];
+      const cells = [h('td')];
       const button = (label, order, style) => h('button', { type: 'button', class: `small ${style}`, 'aria-label': `${label} ${name}`, onclick: () => this.run(() => this.order(order(), name)) }, label);
       const buttons = {
         stop: button('Stop', () => 'stop', 'danger'), terminate: button('Gently', () => 'terminate', 'plain'),
