@@ -80,11 +80,16 @@ final class Node: @unchecked Sendable {
         return shortHead(key, skip: skip, left: left)
     }
 
-    @inline(never)
     private static func shortHead(_ key: UnsafeRawBufferPointer, skip: Int, left: Int) -> UInt64 {
+        guard left > 0 else { return 0 }
+        // The last eight of the key, without those before the ones that are left.
+        if key.count >= 8 {
+            let last = UInt64(bigEndian: key.loadUnaligned(fromByteOffset: key.count - 8, as: UInt64.self))
+            return last << UInt64(64 - 8 * left)
+        }
         var head: UInt64 = 0
-        for offset in skip..<max(skip, key.count) { head = head << 8 | UInt64(key[offset]) }
-        return left <= 0 ? 0 : head << UInt64(64 - 8 * left)
+        for offset in skip..<key.count { head = head << 8 | UInt64(key[offset]) }
+        return head << UInt64(64 - 8 * left)
     }
 }
 
