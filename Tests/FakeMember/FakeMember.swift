@@ -100,12 +100,17 @@ public final class FakeMember: @unchecked Sendable {
 
     private func start(_ port: UInt16) throws -> UInt16 {
         server = GRPCServer(loop: thread.loop)
-        for path in [Wire.Path.kvGet, Wire.Path.kvStrlen, Wire.Path.kvPing] { unary(path, read) }
-        for path in [Wire.Path.kvSet, Wire.Path.kvDelete, Wire.Path.kvAppend, Wire.Path.kvTransact] { unary(path, write) }
-        unary(Wire.Path.clusterStatus) { _, _ in self.codec.encode(self.status.withLock { $0 }) }
-        unary(Wire.Path.clusterTransferLeadership) { _, _ in
-            let leader = self.status.withLock { $0.leaderAddress }
-            return self.codec.encode(Wire.ChangeResponse(status: self.leads ? .ok : .notLeader, leaderHint: leader))
+        // The server is this member's own: none of its handlers may keep the member.
+        for path in [Wire.Path.kvGet, Wire.Path.kvStrlen, Wire.Path.kvPing] {
+            unary(path) { [unowned self] in try read($0, $1) }
+        }
+        for path in [Wire.Path.kvSet, Wire.Path.kvDelete, Wire.Path.kvAppend, Wire.Path.kvTransact] {
+            unary(path) { [unowned self] in try write($0, $1) }
+        }
+        unary(Wire.Path.clusterStatus) { [unowned self] _, _ in codec.encode(status.withLock { $0 }) }
+        unary(Wire.Path.clusterTransferLeadership) { [unowned self] _, _ in
+            let leader = status.withLock { $0.leaderAddress }
+            return codec.encode(Wire.ChangeResponse(status: leads ? .ok : .notLeader, leaderHint: leader))
         }
         for path in [Wire.Path.kvKeys, Wire.Path.clusterRequestLog] {
             server.register(MethodPath(path)) { [unowned self] call, message in stream(path, call, message) }
