@@ -96,12 +96,18 @@ extension Member {
 
     // MARK: Entries
 
-    /// A leader's stream. The newest of each peer is the one that is answered.
+    /// A leader's stream. The newest of each peer is the one that is answered. A stream speaks for one member: who names
+    /// others on it would have us keep it under each of their names.
     private func acceptLeaderStream(_ call: ServerCall) {
+        var sender: MemberID?
         call.onMessage = { [unowned self] span in
             do throws(Wire.DecodeFailure) {
                 let message = try codec.decodeAppendEntries(span)
                 guard accepts(Wire.Header(message), call) else { return }
+                if let sender, sender != message.from {
+                    return call.fail(Status(.invalidArgument, "this stream is member \(sender)'s, not member \(message.from)'s"))
+                }
+                sender = message.from
                 leaderStreams[message.from] = call
                 turn.messages.append(message)
             } catch {

@@ -8,7 +8,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from member import equal, fails, op_set, true
-from swiftwater.v1 import cluster_pb2, kv_pb2
+from swiftwater.v1 import cluster_pb2, kv_pb2, raft_pb2, raft_pb2_grpc
 
 # grpcio's own stubs speak v1alpha only; v1 has the same messages under another name.
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
@@ -54,6 +54,19 @@ def check_large_answers_pass_flow_control(member):
         equal(read.result().value.data, key + b"x" * 900_000)
     for key in keys:
         member.delete(key)
+
+
+def check_a_stream_of_entries_speaks_for_one_member(member):
+    """Whoever lies about its name is refused, and not remembered under each of its names."""
+    status = member.cluster.Status(cluster_pb2.StatusRequest(), timeout=10)
+    stub = raft_pb2_grpc.RaftStub(member.channel)
+
+    def heartbeat(sender):
+        return raft_pb2.AppendEntriesRequest(cluster=status.cluster_id, to=status.member_id, **{"from": sender})
+
+    call = stub.AppendEntries(iter([heartbeat(1 << 40), heartbeat((1 << 40) + 1)]), timeout=10)
+    answers = []
+    fails(lambda: answers.extend(call), StatusCode.INVALID_ARGUMENT)
 
 
 def check_threads_share_a_channel(member):
