@@ -3,19 +3,31 @@ extension Sabotage {
     /// Its line in the list of pitfalls that this project began with.
     public var pitfall: Int {
         switch self {
+        case .changeBeforeOwnCommit, .changesOverlap: 1
         case .noNoop: 2
         case .commitEarlierTerms: 3
         case .termNotDurable, .voteNotDurable, .campaignNotDurable, .stateNotSynced, .olderStateSlot: 4
         case .truncateWithoutConflict, .commitUnverified: 5
         case .preVoteRaisesTerm, .preVoteTakesVote, .preVotesCounted: 6
+        case .transferAsksFirst: 7
         case .staleLeaderUnanswered: 9
+        case .removedCampaigns, .leaderNotProtected: 10
+        case .transferToLearner, .transferToLaggard: 11
+        case .learnerRefusesVotes: 12
+        case .removedLeaderCountsItself, .removedLeaderStays: 13
         case .readBeforeNoop: 14
         case .readWithoutRound, .readNumberReused: 15
         case .leaseOnArrival, .leaseOutlivesTransfer, .promiseForgotten: 16
         case .singleNotDurable: 17
         case .lateCompletion: 19
+        case .olderSnapshotInstalled: 20
+        case .snapshotDropsLog, .gapAfterRestart: 21
+        case .snapshotNotSynced, .logCutBeforeSnapshot, .segmentsFromTheEnd: 22
+        case .wipedDiskRejoins: 23
         case .fullDiskIgnored: 24
         case .hungDiskLeads: 25
+        case .answersNotInSnapshot: 26
+        case .configurationNotRolledBack, .staleConfigurationInSnapshot: 28
         case .clockDecidesApply: 27
         case .syncErrorIgnored: 29
         case .directoryNotSynced: 30
@@ -23,7 +35,7 @@ extension Sabotage {
         case .answeredBeforeCommit: 32
         case .voteTwice, .voteForShorterLog, .voteByLength: 33
         case .entriesFromOlderTerm: 34
-        case .commitMinusOne, .electMinusOne: 35
+        case .commitMinusOne, .electMinusOne, .learnerCounts: 35
         case .acknowledgeBeforeDurable, .acknowledgeUnverified, .ownCopyNotDurable, .logNotSynced, .sentBeforeSync: 36
         case .backUpTooFew: 37
         case .fullDiskDecidesApply: 38
@@ -47,6 +59,27 @@ extension Sabotage {
         case .voteForShorterLog: "a vote is granted to any log"
         case .voteByLength: "a vote is granted to a longer log whatever the term of its last entry"
         case .electMinusOne: "a candidate is elected by one vote fewer than a quorum"
+        case .changeBeforeOwnCommit: "a new leader changes members before it has committed an entry of its own term"
+        case .changesOverlap: "members are changed again before the last change is committed"
+        case .transferAsksFirst: "whoever is handed leadership asks for pre-votes first, which all refuse"
+        case .removedCampaigns: "a member that was removed, or is a learner, goes on campaigning"
+        case .leaderNotProtected: "members that hear their leader vote for others all the same"
+        case .transferToLearner: "leadership is handed to one that has no vote"
+        case .transferToLaggard: "leadership is handed over before the other has the whole log"
+        case .learnerRefusesVotes: "a learner that missed its promotion refuses its vote"
+        case .learnerCounts: "copies on learners count for a commit"
+        case .removedLeaderCountsItself: "a leader counts its own copy of the entry that removes it"
+        case .removedLeaderStays: "a leader goes on leading when its removal is committed"
+        case .configurationNotRolledBack: "a configuration stays in force when its entry is cut off"
+        case .snapshotDropsLog: "a restart drops the entries that go on from its snapshot"
+        case .olderSnapshotInstalled: "a snapshot that entries have overtaken takes their place"
+        case .gapAfterRestart: "a restart goes on behind a snapshot in a log that does not reach it"
+        case .snapshotNotSynced: "a snapshot gets its name before it is synced"
+        case .logCutBeforeSnapshot: "the log is cut when a snapshot begins, not when it is durable"
+        case .segmentsFromTheEnd: "segments behind a snapshot are removed with the newest first"
+        case .answersNotInSnapshot: "snapshots hold sessions without their answers: a repeated request applies again"
+        case .staleConfigurationInSnapshot: "a snapshot holds the configuration of the one before it"
+        case .wipedDiskRejoins: "a member that lost its disk comes back under its old identity"
         case .commitEarlierTerms: "entries of earlier terms are committed by counting their copies"
         case .commitMinusOne: "entries are committed by one copy fewer than a quorum"
         case .commitUnverified: "a follower commits entries that it has not compared with its leader's"
@@ -83,6 +116,23 @@ extension Sabotage {
     public var source: String {
         switch self {
         case .noNoop: "RedisRaft, pull request 22; dissertation 6.4"
+        case .changeBeforeOwnCommit: "Ongaro, raft-dev, July 2015; dissertation 4.1"
+        case .changesOverlap: "dissertation 4.1"
+        case .transferAsksFirst: "canonical/raft, issue 203; dissertation 3.10"
+        case .removedCampaigns: "hashicorp/raft, issue 524; dissertation 4.2.2"
+        case .leaderNotProtected: "dissertation 4.2.3"
+        case .transferToLearner, .transferToLaggard: "hashicorp/raft, issue 398; dissertation 3.10"
+        case .learnerRefusesVotes: "dissertation 4.1, 4.2.1"
+        case .learnerCounts: "dissertation 4.2.1"
+        case .removedLeaderCountsItself, .removedLeaderStays: "dissertation 4.2.2"
+        case .configurationNotRolledBack: "dissertation 4.1"
+        case .snapshotDropsLog: "RedisRaft, issue 43; dissertation figure 5.3"
+        case .olderSnapshotInstalled: "etcd, issue 18055; dissertation figure 5.3"
+        case .gapAfterRestart: "RedisRaft, issue 43; dissertation 5.1"
+        case .snapshotNotSynced, .logCutBeforeSnapshot, .segmentsFromTheEnd: "etcd, issue 17780; dissertation 5.1"
+        case .answersNotInSnapshot: "dissertation 6.3"
+        case .staleConfigurationInSnapshot: "PySyncObj, issue 133; dissertation 5.1"
+        case .wipedDiskRejoins: "etcd, issue 3504; dissertation 3.8"
         case .commitEarlierTerms: "dissertation 3.6.2, figure 3.7"
         case .termNotDurable, .voteNotDurable, .campaignNotDurable: "PySyncObj, issues 84 and 202; dissertation 3.8"
         case .stateNotSynced, .olderStateSlot: "PySyncObj, issue 84; dissertation 3.8"

@@ -18,6 +18,20 @@
     case voteByLength = "vote-by-length"
     case electMinusOne = "elect-minus-one"
 
+    // Members and leadership
+    case changeBeforeOwnCommit = "change-before-own-commit"
+    case changesOverlap = "changes-overlap"
+    case transferAsksFirst = "transfer-asks-first"
+    case removedCampaigns = "removed-campaigns"
+    case leaderNotProtected = "leader-not-protected"
+    case transferToLearner = "transfer-to-learner"
+    case transferToLaggard = "transfer-to-laggard"
+    case learnerRefusesVotes = "learner-refuses-votes"
+    case learnerCounts = "learner-counts"
+    case removedLeaderCountsItself = "removed-leader-counts-itself"
+    case removedLeaderStays = "removed-leader-stays"
+    case configurationNotRolledBack = "configuration-not-rolled-back"
+
     // Replication
     case commitEarlierTerms = "commit-earlier-terms"
     case commitMinusOne = "commit-minus-one"
@@ -47,6 +61,17 @@
     case syncErrorIgnored = "sync-error-ignored"
     case fullDiskIgnored = "full-disk-ignored"
     case hungDiskLeads = "hung-disk-leads"
+
+    // Snapshots
+    case snapshotDropsLog = "snapshot-drops-log"
+    case olderSnapshotInstalled = "older-snapshot-installed"
+    case gapAfterRestart = "gap-after-restart"
+    case snapshotNotSynced = "snapshot-not-synced"
+    case logCutBeforeSnapshot = "log-cut-before-snapshot"
+    case segmentsFromTheEnd = "segments-from-the-end"
+    case answersNotInSnapshot = "answers-not-in-snapshot"
+    case staleConfigurationInSnapshot = "stale-configuration-in-snapshot"
+    case wipedDiskRejoins = "wiped-disk-rejoins"
 
     // The member
     case sentBeforeSync = "sent-before-sync"

@@ -22,7 +22,7 @@ extension Raft {
             expireTransfer(into: &effects)
             if role == .leader { checkDisk(into: &effects) }
         case .follower, .preCandidate, .candidate:
-            guard electorate.mayCampaign, now >= electionDeadline else { return }
+            guard mayCampaign, now >= electionDeadline else { return }
             if leader != nil, overslept(electionDeadline, into: &effects) {
                 electionDeadline = now + parameters.heartbeatInterval
                 return
@@ -31,6 +31,9 @@ extension Raft {
             preCampaign(into: &effects)
         }
     }
+
+    /// Whether its election timer counts.
+    var mayCampaign: Bool { electorate.mayCampaign || sabotage == .removedCampaigns }
 
     /// A step that comes more than a heartbeat after its deadline shows that this process slept; what the others
     /// said meanwhile may still be in its buffers. One more heartbeat's time is granted, once until the next word.
@@ -64,7 +67,7 @@ extension Raft {
     // MARK: Campaigns
 
     /// Asks first whether it would be elected; until a quorum says so, its term stays (9.6).
-    private mutating func preCampaign(into effects: inout Effects) {
+    mutating func preCampaign(into effects: inout Effects) {
         if sabotage == .noPreVote { return campaign(transfer: false, into: &effects) }
         role = .preCandidate
         leader = nil
@@ -170,6 +173,7 @@ extension Raft {
     private func preVoteRefusal(_ request: RequestVote, term asked: Term) -> VoteRefusal? {
         if asked <= term { return .staleTerm }
         if hasHeardFromLeader { return .hasLeader }
+        if sabotage == .learnerRefusesVotes, !electorate.includesSelf { return .alreadyVoted }
         return isUpToDate(request) ? nil : .logBehind
     }
 
@@ -181,6 +185,7 @@ extension Raft {
         if leader != nil { return .hasLeader }
         // In this term without its candidate's having asked, by some other message. A vote that was given may be repeated.
         if hardState.votedFor == nil, hasHeardFromLeader, !request.disruptLeader { return .hasLeader }
+        if sabotage == .learnerRefusesVotes, !electorate.includesSelf { return .alreadyVoted }
         return isUpToDate(request) ? nil : .logBehind
     }
 
@@ -193,7 +198,9 @@ extension Raft {
 
     /// Not only from one that is still known: a leader's lease counts on the promise that hearing it was (6.4.1), and a
     /// restart or a higher term makes one forget the leader.
-    private var hasHeardFromLeader: Bool { role == .leader || now < promisedUntil }
+    private var hasHeardFromLeader: Bool {
+        (role == .leader || now < promisedUntil) && sabotage != .leaderNotProtected
+    }
 
     mutating func receive(_ reply: RequestVoteReply, of message: Message, into effects: inout Effects) {
         guard configuration[message.from] != nil else {

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// Configurations as log entries (dissertation chapter 4): one server at a time, in force from the moment they are
 /// appended, undone when they are cut off.
@@ -22,8 +22,8 @@ extension Raft {
     func changeRefusal(_ new: Configuration) -> Refusal? {
         // "A leader may not append a new configuration entry until it has committed an entry from its current term"
         // (Ongaro's correction to chapter 4, raft-dev, July 2015), and none while another is not committed (4.1).
-        if commitIndex < leading.termStart { return .changeInProgress }
-        if configurationIndex > commitIndex { return .changeInProgress }
+        if commitIndex < leading.termStart, sabotage != .changeBeforeOwnCommit { return .changeInProgress }
+        if configurationIndex > commitIndex, sabotage != .changesOverlap { return .changeInProgress }
         // "Single-server changes": any majority of the old voters and any of the new ones overlap (4.1).
         let old = electorate.voters
         let changed = new.voters.count { !old.contains($0) } + old.count { !new.voters.contains($0) }
@@ -40,11 +40,14 @@ extension Raft {
 
     /// The configuration that held when the entry at `index`, which is committed, was the last; nil when it is not known
     /// any more.
-    public func configuration(asOf index: Index) -> PlacedConfiguration? { configurations.last { $0.index <= index } }
+    public func configuration(asOf index: Index) -> PlacedConfiguration? {
+        if sabotage == .staleConfigurationInSnapshot, let snapshot { return snapshot.configuration }
+        return configurations.last { $0.index <= index }
+    }
 
     /// "A server must fall back to a previous configuration if its log is truncated" (4.1).
     mutating func rollBackConfigurations(from index: Index, into effects: inout Effects) {
-        guard configurationIndex >= index else { return }
+        guard configurationIndex >= index, sabotage != .configurationNotRolledBack else { return }
         configurations.removeAll { $0.index >= index }
         precondition(!configurations.isEmpty, "the configuration that held at the commit index is lost")
         effects.note(.configurationRolledBack(to: configurationIndex))
@@ -85,7 +88,7 @@ extension Raft {
     /// leads a majority that it does not count itself in (4.2.2). It hands over first (3.10): nobody has to wait for an
     /// election timeout, and whoever asked for the change is answered by the leader that was asked.
     mutating func retireIfRemoved(into effects: inout Effects) {
-        guard !electorate.includesSelf, configurationIndex <= commitIndex else { return }
+        guard !electorate.includesSelf, configurationIndex <= commitIndex, sabotage != .removedLeaderStays else { return }
         if handsOver(to: heir, into: &effects) { finishTransfer(into: &effects) }
         if leading.transfer == nil { stepDown(.removed, into: &effects) }
     }

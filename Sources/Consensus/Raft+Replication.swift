@@ -272,6 +272,8 @@ extension Raft {
         for voter in electorate.voters {
             copies.append(voter == id ? own : peer(voter).map { peers[$0].match } ?? 0)
         }
+        if sabotage == .learnerCounts { copies += peers.filter { !electorate.includes($0.id) }.map(\.match) }
+        if sabotage == .removedLeaderCountsItself, !electorate.includesSelf { copies.append(own) }
         guard let reached = Quorum.reached(by: quorum, of: &copies), reached > commitIndex,
             reached >= leading.termStart || sabotage == .commitEarlierTerms
         else { return }

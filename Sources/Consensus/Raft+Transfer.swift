@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// Handing leadership to another member (3.10): it is brought up to date, then told to campaign at once.
 extension Raft {
@@ -8,7 +8,8 @@ extension Raft {
             return
         }
         // Never to one that cannot be elected, nor to one that is silent: writers would wait for nothing.
-        guard role == .leader, leading.transfer == nil, let place = peer(target), electorate.includes(target),
+        guard role == .leader, leading.transfer == nil, let place = peer(target),
+            electorate.includes(target) || sabotage == .transferToLearner,
             now - peers[place].lastContact <= parameters.electionTimeout.upperBound
         else {
             effects.transfer = .refused
@@ -46,7 +47,7 @@ extension Raft {
     /// leader's" (3.10).
     mutating func finishTransfer(into effects: inout Effects) {
         guard let transfer = leading.transfer, !transfer.isSent, let place = peer(transfer.target),
-            peers[place].match == log.lastIndex
+            peers[place].match == log.lastIndex || sabotage == .transferToLaggard
         else { return }
         leading.transfer.update { $0.isSent = true }
         renounceLease()
@@ -74,6 +75,7 @@ extension Raft {
             ignore(message, .notExpected, into: &effects)
             return
         }
+        if sabotage == .transferAsksFirst { return preCampaign(into: &effects) }
         campaign(transfer: true, into: &effects)
     }
 }

@@ -190,7 +190,7 @@ public struct Raft: ~Copyable {
         let own: Instant
         switch role {
         case .leader: own = leading.deadline(alone: peers.isEmpty)
-        case .follower, .preCandidate, .candidate: own = electorate.mayCampaign ? electionDeadline : .never
+        case .follower, .preCandidate, .candidate: own = mayCampaign ? electionDeadline : .never
         }
         return min(own, reads.deadline(patience: parameters.readPatience))
     }

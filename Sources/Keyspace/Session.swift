@@ -97,6 +97,14 @@ struct Session: Sendable, Equatable {
     /// The answers beyond the floor.
     var remembered: ArraySlice<Remembered> { answers[place(of: floor + 1)...] }
 
+    /// It knows that there were requests, and none of them.
+    var withoutAnswers: Session {
+        var session = self
+        session.answers = []
+        session.answerBytes = 0
+        return session
+    }
+
     /// The place of the first answer whose sequence is at least `sequence`.
     private func place(of sequence: UInt64) -> Int {
         var low = 0

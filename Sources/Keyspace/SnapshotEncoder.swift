@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 
 /// Writes a frozen version of the keyspace as a snapshot, a chunk at a time, on any thread and at any pace: what it keeps
 /// between two chunks is a place in the tree. `SnapshotFormat` has the bytes.
@@ -24,17 +24,27 @@ public struct SnapshotEncoder: Sendable {
     private var large: Bytes?
     private var checksum: UInt32 = 0
 
-    /// - Parameters:
-    ///   - term: of the entry at `frozen.appliedIndex`.
-    ///   - configuration: encoded, the newest at or before that entry, which stands at `configurationIndex`.
-    ///   - chunkBytes: no chunk has more payload.
     public init(
         _ frozen: FrozenKeyspace, term: Term, configurationIndex: Index, configuration: Bytes,
         chunkBytes: Int = 256 << 10
     ) {
+        self.init(
+            frozen, term: term, configurationIndex: configurationIndex, configuration: configuration,
+            chunkBytes: chunkBytes, sabotage: nil)
+    }
+
+    /// - Parameters:
+    ///   - term: of the entry at `frozen.appliedIndex`.
+    ///   - configuration: encoded, the newest at or before that entry, which stands at `configurationIndex`.
+    ///   - chunkBytes: no chunk has more payload.
+    @_spi(Sabotage)
+    public init(
+        _ frozen: FrozenKeyspace, term: Term, configurationIndex: Index, configuration: Bytes, chunkBytes: Int,
+        sabotage: Sabotage?
+    ) {
         precondition(chunkBytes >= 64 && chunkBytes <= SnapshotFormat.maxChunkBytes, "a chunk of 64 bytes to 1 MiB")
         precondition(configurationIndex <= frozen.appliedIndex, "a configuration that the snapshot does not cover")
-        contents = frozen.contents
+        contents = sabotage == .answersNotInSnapshot ? frozen.contents.withoutAnswers : frozen.contents
         self.chunkBytes = chunkBytes
         head = SnapshotHead(
             frozen.contents, term: term, configurationIndex: configurationIndex, configuration: configuration)
@@ -149,6 +159,15 @@ public struct SnapshotEncoder: Sendable {
         writer.overwrite(at: 12, checksum)
         byteCount += UInt64(writer.count)
         return writer.finish()
+    }
+}
+
+extension KeyspaceContents {
+    /// As a snapshot would have it that forgets what requests were answered, when that bug is planted.
+    fileprivate var withoutAnswers: KeyspaceContents {
+        var contents = self
+        contents.sessions = SessionTable(sessions.sessions.map(\.withoutAnswers), limits: sessions.limits)
+        return contents
     }
 }
 

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import Keyspace
 import Storage
@@ -145,7 +145,7 @@ extension Replica {
         incoming = nil
         if let call = current.call { effects.snapshotReplies.append(SnapshotReply(call: call, result: .installed)) }
         // It may have been overtaken by entries meanwhile.
-        if point.index > keyspace.appliedIndex {
+        if point.index > keyspace.appliedIndex || limits.sabotage == .olderSnapshotInstalled {
             effects.released = keyspace.frozen()
             let isDigested = keyspace.digested != nil
             keyspace = installed

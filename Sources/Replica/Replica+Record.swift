@@ -39,6 +39,8 @@ package struct Glance: Sendable {
     package var votedFor: MemberID?
     package var leader: MemberID?
     package var commitIndex: Index
+    /// Of the configuration that it goes by.
+    package var configurationIndex: Index
     package var appliedIndex: Index
     package var lastIndex: Index
     /// A snapshot covers the log through this one.
@@ -66,10 +68,13 @@ extension Replica {
     /// The next turn begins a snapshot, however little there is to put in it.
     package mutating func demandSnapshot() { isSnapshotDemanded = true }
 
+    /// What a command that reads finds in what is applied here.
+    package borrowing func found(_ command: Command) -> Outcome { keyspace.read(command) }
+
     package borrowing func glance() -> Glance {
         Glance(
             brokenLaw: raft.brokenLaw, role: raft.role, term: raft.term, votedFor: raft.votedFor, leader: raft.leader,
-            commitIndex: raft.commitIndex, appliedIndex: keyspace.appliedIndex, lastIndex: raft.lastIndex,
+            commitIndex: raft.commitIndex, configurationIndex: raft.configurationIndex, appliedIndex: keyspace.appliedIndex, lastIndex: raft.lastIndex,
             baseIndex: raft.baseIndex, durableIndex: raft.durableIndex, firstIndexInMemory: raft.firstIndexInMemory,
             bytesInMemory: raft.bytesInMemory, requests: requestCount, requestBytes: requestBytes,
             digest: keyspace.digested ?? 0,

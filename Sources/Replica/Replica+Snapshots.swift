@@ -1,6 +1,6 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
-import Keyspace
+@_spi(Sabotage) import Keyspace
 import LogFormat
 import Storage
 
@@ -30,6 +30,7 @@ extension Replica {
         bytesSinceSnapshot = 0
         isSnapshotDemanded = false
         storage.beginSnapshot(index: index, term: term)
+        if limits.sabotage == .logCutBeforeSnapshot { storage.compact(through: index) }
         snapshotting = Snapshotting(
             number: snapshotNumber,
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
@@ -42,7 +43,7 @@ extension Replica {
         else { return nil }
         return SnapshotEncoder(
             frozen, term: term, configurationIndex: placed.index, configuration: placed.configuration.encode(),
-            chunkBytes: chunkBytes)
+            chunkBytes: chunkBytes, sabotage: limits.sabotage)
     }
 
     /// Bytes of the newest snapshot's content; 0 when there is none.

@@ -87,6 +87,14 @@ struct Clients {
         }
     }
 
+    private mutating func item() -> Bytes {
+        lastValue += 1
+        return Bytes(utf8: "\(lastValue)")
+    }
+
+    /// What appends go to.
+    var appended: [Bytes] { cold }
+
     private mutating func write() -> Operation {
         switch choices.next(below: 100) {
         case 0..<45: .set(key: key(), value: .data(value()))
@@ -109,6 +117,9 @@ struct Clients {
 
     /// What a client does next.
     mutating func command() -> (command: Command, freshness: Freshness) {
+        if workload.isOfAppends {
+            return (.single(.appendItem(key: cold[Int(choices.next(below: UInt64(cold.count)))], item: item())), .linearizable)
+        }
         let kind = Int(choices.next(below: 100))
         if kind < workload.transactions {
             var operations: [Operation] = []
@@ -139,6 +150,11 @@ extension World {
         let place = Int(clients.dice.next(below: UInt64(clients.idle.count)))
         clients.idle.swapAt(place, clients.idle.count - 1)
         let slot = clients.idle.removeLast()
+        if plan.workload.isOfAppends, clients.sessions[slot] == nil {
+            askForSession(slot, of: anyone(&clients.dice))
+            clients.idle.append(slot)
+            return
+        }
         let (command, freshness) = clients.command()
         let member = anyone(&clients.dice)
         let number = history.invoke(
@@ -299,6 +315,7 @@ extension World {
 
     func clientGivesUp(_ number: Int) {
         guard clients.pending[number].isOpen else { return }
+        if plan.workload.isOfAppends { return insist(number) }
         note(0, "operation \(number) is given up")
         lose(number)
     }

@@ -72,6 +72,7 @@ extension Fault.Blow {
         case .pause(let time): "stands still for \(time.shown)"
         case .kill(let effects, let power):
             "\(power.map { "loses power, keeps \($0.words) of what was not synced," } ?? "is killed") after \(effects) effects"
+        case .lose(let effects): "loses its disk after \(effects) effects"
         }
     }
 }
@@ -83,6 +84,8 @@ extension Fault.InstallationEnd.Manner {
         case .senderDies(let power): power == nil ? "its sender is killed" : "its sender loses power"
         case .receiverDies(let power, let effects):
             "its receiver \(power == nil ? "is killed" : "loses power") after \(effects) effects"
+        case .receiverDiesWithIt(let power, let effects):
+            "its receiver \(power == nil ? "is killed" : "loses power") \(effects) effects after it has it"
         }
     }
 }

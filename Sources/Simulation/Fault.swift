@@ -100,6 +100,8 @@ public enum Fault: Sendable, Equatable {
         case pause(Interval)
         /// After so many more effects.
         case kill(afterEffects: Int, power: PowerLoss?)
+        /// It loses its disk, after so many more effects.
+        case lose(afterEffects: Int)
     }
 
     /// How a snapshot on its way is broken off, after so many pieces.
@@ -109,6 +111,8 @@ public enum Fault: Sendable, Equatable {
             case senderDies(PowerLoss?)
             /// After so many more effects.
             case receiverDies(PowerLoss?, afterEffects: Int)
+            /// As soon as its disk has the snapshot under its name, however many pieces it was.
+            case receiverDiesWithIt(PowerLoss?, afterEffects: Int)
         }
         public var afterPieces: Int
         public var manner: Manner

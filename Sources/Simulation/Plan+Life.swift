@@ -105,6 +105,7 @@ struct LifeDraw {
         switch dice.next(below: 5) {
         case 0, 1: .cutOff(milliseconds(100, 2_500))
         case 2: .pause(milliseconds(100, 1_500))
+        case 3 where dice.next(below: 3) == 0: .lose(afterEffects: Int(dice.next(below: 12)))
         default: .kill(afterEffects: Int(dice.next(below: 12)), power: power())
         }
     }
@@ -120,6 +121,7 @@ struct LifeDraw {
             switch dice.next(below: 4) {
             case 0: .connectionBreaks
             case 1: .senderDies(power())
+            case 2: .receiverDiesWithIt(power(), afterEffects: Int(dice.next(below: 4)))
             default: .receiverDies(power(), afterEffects: Int(dice.next(below: 6)))
             }
         return .init(afterPieces: 1 + Int(dice.next(below: 30)), manner: manner)

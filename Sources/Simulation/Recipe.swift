@@ -1,4 +1,6 @@
 public import Base
+import Keyspace
+import Replica
 
 /// A run as somebody asks for it: small, and enough to make its plan again in any process.
 public struct Recipe: Sendable, Equatable {
@@ -12,6 +14,8 @@ public struct Recipe: Sendable, Equatable {
     public var bug: PlantableBug?
     /// The bug's scenario is run, and the bug is not there.
     public var isUprooted = false
+    /// Clients do nothing but append (`Workload.appends`).
+    public var isOfAppends = false
     /// Of the plan's faults only these, by number from 1, ascending. Nil: all. The numbers stay what they are when the
     /// storm is made shorter.
     public var onlyFaults: [Int]?
@@ -30,6 +34,10 @@ public struct Recipe: Sendable, Equatable {
 
     public var plan: Plan {
         var plan = wholePlan
+        if isOfAppends {
+            plan.workload = .appends
+            plan.replicaLimits.keyspace.valueSize = 64 << 10
+        }
         if let onlyFaults {
             plan.faults = onlyFaults.filter { $0 >= 1 && $0 <= plan.faults.count }.map { plan.faults[$0 - 1] }
         }

@@ -64,6 +64,8 @@ public struct Statistics: Sendable, Equatable {
     public var snapshotsInstalled = 0
     /// Configurations that leaders appended.
     public var configurations = 0
+    /// Items that were appended, acknowledged, and found once in the end; counted where there is nothing but appends.
+    public var appends = 0
     /// Entries that were committed.
     public var committed = 0
     public var virtualTime = Interval.zero

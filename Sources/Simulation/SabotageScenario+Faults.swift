@@ -12,6 +12,8 @@ extension Sabotage {
         case .leaseOutlivesTransfer: return deafMembers(&dice, end)
         case .promiseForgotten: return hurriedVoters(&dice, end)
         case .hungDiskLeads: return hangingDisks(&dice, end)
+        case .learnerRefusesVotes: return missedPromotion(&dice)
+        case .olderSnapshotInstalled: return overtakenSnapshots(&dice, end)
         default: return nil
         }
     }
@@ -140,6 +142,36 @@ extension Sabotage {
                         fault: .oneWay(Link(from: member, to: other), held: false, lasting: .milliseconds(1_200))))
             }
             at += 2_000
+        }
+        return faults
+    }
+
+    /// The leader loses its disk as it makes a voter of a newcomer, which has not heard of it: without the newcomer's vote
+    /// there is no majority.
+    private func missedPromotion(_ dice: inout SplitMix64) -> [PlannedFault] {
+        let at = Interval.milliseconds(1_500 + dice.next(below: 1_000))
+        // Armed in the order of their use, the last one first.
+        return [
+            PlannedFault(at: at, fault: .strikeChange(.lose(afterEffects: 1 + Int(dice.next(below: 3))))),
+            PlannedFault(at: at, fault: .strikeChange(.pause(.milliseconds(1)))),
+            PlannedFault(at: at, fault: .addServer(4, learner: false)),
+        ]
+    }
+
+    /// A member needs a snapshot, and its disk hangs when all of it is in; its leader dies, and another one, whose log reaches
+    /// back far enough, sends entries meanwhile that go beyond it.
+    private func overtakenSnapshots(_ dice: inout SplitMix64, _ end: Interval) -> [PlannedFault] {
+        var faults: [PlannedFault] = []
+        var at: UInt64 = 1_000
+        func add(_ delay: UInt64, _ fault: Fault) { faults.append(PlannedFault(at: .milliseconds(at + delay), fault: fault)) }
+        while at + 5_000 < end.nanoseconds / 1_000_000 {
+            let behind = 1 + Int(dice.next(below: 5))
+            let leader = (behind + Int(dice.next(below: 4))) % 5 + 1
+            add(0, .isolate(behind, held: false, lasting: .milliseconds(1_200)))
+            add(900, .snapshot(leader, killed: nil))
+            add(1_190, .hang(behind, lasting: .milliseconds(1_500 + dice.next(below: 1_000))))
+            add(1_300 + dice.next(below: 400), .crash(leader, afterEffects: 0, power: nil, down: .milliseconds(400)))
+            at += 5_000
         }
         return faults
     }

@@ -27,9 +27,16 @@ extension Plan {
     ) {
         let members = members ?? sabotage.members
         self.init(seed: seed, members: members, groups: groups ?? sabotage.groups, storm: storm ?? sabotage.storm)
-        if groups == nil, members == 5, let own = sabotage.faults(seed: seed, until: self.storm) {
+        if groups == nil, members == sabotage.members, let own = sabotage.faults(seed: seed, until: self.storm) {
             faults = own
             sabotage.adjust(&workload)
+        }
+        if sabotage == .olderSnapshotInstalled {
+            // Only who is asked to takes a snapshot, it leaves nothing before it, and all of it may wait for a disk.
+            replicaLimits.snapshotLogBytes = 1 << 40
+            replicaLimits.keptEntries = 0
+            replicaLimits.snapshotBacklogBytes = 1 << 20
+            workload.transferEvery = 0
         }
         plant(sabotage)
     }
@@ -59,11 +66,35 @@ extension Plan {
 
 extension Sabotage {
     /// How many members its scenario has.
-    fileprivate var members: Int { self == .singleNotDurable ? 1 : 5 }
+    fileprivate var members: Int {
+        switch self {
+        case .singleNotDurable: 1
+        case .learnerRefusesVotes: 3
+        default: 5
+        }
+    }
 
     /// What befalls them: changes of members only where the bug is in these.
-    fileprivate var groups: FaultGroups { .storm }
+    fileprivate var groups: FaultGroups { isOfMembership ? .all : .storm }
+
+    private var isOfMembership: Bool {
+        switch self {
+        case .changeBeforeOwnCommit, .changesOverlap, .transferAsksFirst, .removedCampaigns, .leaderNotProtected,
+            .transferToLearner, .transferToLaggard, .learnerRefusesVotes, .learnerCounts, .removedLeaderCountsItself,
+            .removedLeaderStays, .configurationNotRolledBack, .snapshotDropsLog, .olderSnapshotInstalled, .gapAfterRestart,
+            .snapshotNotSynced, .logCutBeforeSnapshot, .segmentsFromTheEnd, .answersNotInSnapshot,
+            .staleConfigurationInSnapshot, .wipedDiskRejoins:
+            true
+        default: false
+        }
+    }
 
     /// How long its storm is.
-    fileprivate var storm: Interval { self == .staleLeaderUnanswered ? .seconds(7) : .seconds(120) }
+    fileprivate var storm: Interval {
+        switch self {
+        case .staleLeaderUnanswered: .seconds(7)
+        case .learnerRefusesVotes: .seconds(6)
+        default: .seconds(120)
+        }
+    }
 }

@@ -98,7 +98,7 @@ final class SimulatedMember {
 
     /// Crashes after so many more effects. Nil: none is planned.
     @exclusivity(unchecked) var crashAfterEffects: Int?
-    var plannedCrash: (power: Fault.PowerLoss?, down: Interval)?
+    var plannedCrash: (power: Fault.PowerLoss?, down: Interval, isLoss: Bool)?
     /// How long it stays down when it ends by itself.
     var downTime = Interval.milliseconds(500)
     /// Faults of its disk that are to be undone when it starts again.

@@ -17,6 +17,7 @@ extension Statistics {
         restarts += other.restarts
         snapshotsInstalled += other.snapshotsInstalled
         configurations += other.configurations
+        appends += other.appends
         committed += other.committed
         virtualTime = Interval(nanoseconds: virtualTime.nanoseconds + other.virtualTime.nanoseconds)
         longestGap = max(longestGap, other.longestGap)

@@ -30,7 +30,22 @@ public struct Workload: Sendable, Equatable {
     /// And so many are made by lease: linearizable as long as no clock leaps.
     public var leaseReads = 25
 
+    /// Nothing but items that are appended to lists, each asked for again and again, in a session, until it is answered: in the
+    /// end each must be there once.
+    public var isOfAppends = false
+
     public init() {}
+
+    /// Many appends a second, by clients that soon lose their patience and ask again.
+    public static var appends: Workload {
+        var workload = Workload()
+        workload.isOfAppends = true
+        workload.rate = 600
+        workload.clients = 48
+        workload.coldKeys = 1_000
+        workload.patience = .milliseconds(60) ... .milliseconds(600)
+        return workload
+    }
 }
 
 extension StorageLimits {

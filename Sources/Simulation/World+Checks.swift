@@ -124,7 +124,10 @@ extension World {
 
     /// The same again of the whole, for one who got it from a snapshot.
     private func checkKeyspace(_ glance: Glance, _ member: SimulatedMember) {
-        guard glance.appliedIndex > member.last.appliedIndex else { return }
+        guard glance.appliedIndex != member.last.appliedIndex else { return }
+        if glance.appliedIndex < member.last.appliedIndex {
+            return report("state-machine", "n\(member.number) had applied \(member.last.appliedIndex) and goes back to \(glance.appliedIndex)")
+        }
         let index = Int(glance.appliedIndex.rawValue)
         guard index <= oracle.digests.count, oracle.digests[index - 1] == glance.digest else {
             return report("state-machine", "n\(member.number) has another keyspace at entry \(index) than others had")
@@ -265,12 +268,16 @@ extension World {
         if clients.lastWrite < plan.storm.nanoseconds {
             report("liveness", "no write succeeded within \(Plan.liveness.shown) after the calm began")
         }
+        begin(errand: [.handOver])
     }
 
     /// In the end all members of the configuration that is in force have applied all that is committed, hold the same, and
     /// nobody owes an answer.
     func demandAgreement() {
         isOver = true
+        if errands.contains(where: { $0.isHandOver }) {
+            return report("liveness", "leadership could not be handed over in the calm, asked again and again")
+        }
         var digest: UInt64?
         for member in members where member.isUp && member.calls.count > 0 {
             return report("answers", "n\(member.number) owes \(member.calls.count) answers at the end of the calm")
@@ -292,6 +299,8 @@ extension World {
             guard own == oracle.lastDigest else {
                 return report("state-machine", "n\(member.number) holds another keyspace than its entries made")
             }
+            // All hold the same: one stands for them.
+            if plan.workload.isOfAppends, digest == nil { countAppends(at: member, process) }
             if let digest, digest != own {
                 return report("state-machine", "n\(member.number) holds another keyspace than others at the end of the calm")
             }

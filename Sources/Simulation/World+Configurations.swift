@@ -57,8 +57,10 @@ extension World {
             guard let configuration = entry.configuration else { continue }
             let known = KnownConfiguration(index: Int(entry.index.rawValue), configuration)
             oracle.note(known, term: entry.term.rawValue)
-            if glance.role == .leader, entry.term == glance.term { checkChange(known, glance, member, process) }
+            let isOwn = glance.role == .leader && entry.term == glance.term
+            if isOwn { checkChange(known, glance, member, process) }
             member.configurations.append(known)
+            if isOwn, let blow = armedBlows.popLast() { strike(member, blow) }
         }
     }
 
@@ -83,12 +85,11 @@ extension World {
         if next.voters.without(last.voters).count + last.voters.without(next.voters).count > 1 || next.voters.count == 0 {
             report("membership", "n\(member.number) makes voters \(next.voters) of \(last.voters) in one step")
         }
-        if let blow = armedBlows.popLast() { strike(member, blow) }
     }
 
     /// What a member takes for its configuration must be the newest of its log.
     func checkConfiguration(_ glance: Glance, _ member: SimulatedMember, _ process: SimulatedMember.Process) {
-        let index = Int(process.replica.configurationIndex.rawValue)
+        let index = Int(glance.configurationIndex.rawValue)
         let known = member.configuration
         guard index == known.index else {
             return report(

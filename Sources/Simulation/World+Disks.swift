@@ -78,7 +78,9 @@ extension World {
                 let term = index <= UInt64(oracle.committed.count) ? oracle.committed[Int(index) - 1] : 0
                 if term == 0 { report("state-machine", "n\(member.number) has a snapshot through \(index), which is not committed") }
                 member.durable.nextSnapshot = (Int(index), term)
-            case .syncDirectory: member.durable.nameSnapshot()
+            case .syncDirectory:
+                if member.durable.nextSnapshot != nil { snapshotIsNamed(member) }
+                member.durable.nameSnapshot()
             default: break
             }
         }

@@ -190,7 +190,7 @@ extension World {
     func plan(crashOf member: SimulatedMember, _ effects: Int, _ power: Fault.PowerLoss?, _ down: Interval) {
         guard effects > 0 else { return crash(member, power, down: down) }
         member.crashAfterEffects = effects
-        member.plannedCrash = (power, down)
+        member.plannedCrash = (power, down, false)
     }
 
     private func endProcessFault(_ fault: Fault) {

@@ -85,7 +85,12 @@ extension World {
             relieve(.resume(member.number), after: lasting)
         case .kill(let effects, let power):
             member.crashAfterEffects = effects
-            member.plannedCrash = (power, .milliseconds(50 + operatorDice.next(below: 1_500)))
+            member.plannedCrash = (power, .milliseconds(50 + operatorDice.next(below: 1_500)), false)
+        case .lose(let effects):
+            guard mayLose(member.number) else { return }
+            oracle.mayBeDamaged.insert(member.number)
+            member.crashAfterEffects = effects
+            member.plannedCrash = (nil, .zero, true)
         }
     }
 

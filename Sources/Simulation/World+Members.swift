@@ -1,8 +1,8 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import DequeModule
 internal import LogFormat
-import Replica
+@_spi(Sabotage) import Replica
 import Storage
 
 // A member's process: what `Startup` and `Member` do around a replica.
@@ -26,7 +26,14 @@ extension World {
         } catch {
             return refuseStart(member, error)
         }
-        guard case .member(let recovered) = recovery else { return stayOut(member, "its disk is blank: the others know it under an id that it lost") }
+        guard case .member(let recovered) = recovery else {
+            guard plan.replicaLimits.sabotage == .wipedDiskRejoins else {
+                return stayOut(member, "its disk is blank: the others know it under an id that it lost")
+            }
+            format(member)
+            member.durable = DurableState()
+            return start(member)
+        }
         judge(recovered, of: member)
         let (term, lastIndex) = (recovered.hardState.term, recovered.lastIndex)
         let process: SimulatedMember.Process
@@ -112,7 +119,7 @@ extension World {
         let glance = process.replica.glance()
         if let law = glance.brokenLaw { return report("invariant", "n\(member.number): \(law)") }
         look(at: member, process, glance)
-        if process.replica.configurationIndex != member.peersIndex || member.hasDepartingPeers {
+        if glance.configurationIndex != member.peersIndex || member.hasDepartingPeers {
             connectPeers(of: member, process)
         }
         obey(member, process)
@@ -165,7 +172,8 @@ extension World {
     private func survives(_ member: SimulatedMember) -> Bool {
         guard let left = member.crashAfterEffects else { return true }
         guard left > 0 else {
-            if let planned = member.plannedCrash { crash(member, planned.power, down: planned.down) }
+            guard let planned = member.plannedCrash else { return false }
+            if planned.isLoss { wipe(member) } else { crash(member, planned.power, down: planned.down) }
             return false
         }
         member.crashAfterEffects = left - 1
@@ -177,7 +185,7 @@ extension World {
         case .client(let operation): give(answer.result, to: operation, of: member)
         case .forwarded(let batch, let proposal): self.answer(batch, proposal, answer.result)
         case .session(let slot): giveSession(answer.result, to: slot)
-        case .errand(let number): errands[number].isAsked = false
+        case .errand(let number): give(answer.result, toErrand: number)
         case .nobody: break
         case nil: report("answers", "n\(member.number) answered a request twice, or one that nobody made")
         }

@@ -12,6 +12,8 @@ struct Errand {
         case remove(Int?)
         case setVoting(Int, Bool)
         case stop(Int)
+        /// In the calm, to any other voter.
+        case handOver
     }
 
     var steps: [Step]
@@ -23,6 +25,9 @@ struct Errand {
     var shrinking: MemberChange?
 
     static let maxAttempts = 40
+
+    /// Whether leadership is still to be handed over.
+    var isHandOver: Bool { if case .handOver? = steps.first { true } else { false } }
 }
 
 extension World {
@@ -44,6 +49,7 @@ extension World {
         switch step {
         case .start(let member): startNewcomer(members[member - 1])
         case .stop(let member): stop(members[member - 1])
+        case .handOver: handOverInCalm(errand: number)
         case .add, .setVoting: ask(step, errand: number)
         case .remove(let member):
             if member == nil, let leader = members.first(where: { $0.isUp && $0.last.role == .leader }) {
@@ -67,6 +73,7 @@ extension World {
         case .remove(nil): return false
         case .setVoting(let member, let votes):
             return standing(member).map { ($0 == .voter) == votes } ?? true
+        case .handOver: return oracle.inForce.voters.without(oracle.mayBeDamaged).count < 2
         }
     }
 
@@ -119,8 +126,26 @@ extension World {
             guard let known = configuration[MemberID(UInt64(number))] else { return nil }
             return .remove(name: known.name)
         case .setVoting(let number, let votes): return .setVoting(votes, name: members[number - 1].name)
-        case .start, .stop, .remove(nil): return nil
+        case .start, .stop, .remove(nil), .handOver: return nil
         }
+    }
+
+    /// "Leadership transfer … completes" when all is well (3.10): the answer ends the errand.
+    private func handOverInCalm(errand number: Int) {
+        guard let leader = members.first(where: { $0.isUp && $0.last.role == .leader }), !errands[number].isAsked,
+            let target = oracle.inForce.voters.without(oracle.mayBeDamaged).members.first(where: { $0 != leader.number && members[$0 - 1].isUp })
+        else { return }
+        errands[number].isAsked = true
+        note(leader.number, "is asked to hand over to n\(target)")
+        leader.turn.requests.append(
+            Request(id: leader.calls.add(.errand(number)), body: .transferLeadership(to: MemberID(UInt64(target)))))
+        wake(leader)
+    }
+
+    /// An operator's answer.
+    func give(_ result: Answer.Result, toErrand number: Int) {
+        errands[number].isAsked = false
+        if case .leadershipTransferred = result, errands[number].isHandOver { errands[number].steps = [] }
     }
 
     // MARK: What a cluster can bear
@@ -193,6 +218,7 @@ extension Errand.Step: CustomStringConvertible {
         case .remove(let member): "remove \(member.map { "n\($0)" } ?? "the leader")"
         case .setVoting(let member, let votes): "make n\(member) a \(votes ? "voter" : "learner")"
         case .stop(let member): "stop n\(member)"
+        case .handOver: "hand over"
         }
     }
 

@@ -16,7 +16,7 @@ extension World {
     /// Gives an operation the next sequence of its client's session. Every third client has one, or asks for one.
     func useSession(_ number: Int) {
         let slot = clients.pending[number].slot
-        guard slot.isMultiple(of: 3), clients.pending[number].isWrite else { return }
+        guard slot.isMultiple(of: 3) || plan.workload.isOfAppends, clients.pending[number].isWrite else { return }
         guard var session = clients.sessions[slot] else { return askForSession(slot, of: clients.pending[number].member) }
         session.sequence += 1
         clients.sessions[slot] = session
@@ -26,14 +26,16 @@ extension World {
         if clients.dice.next(below: 8) == 0 { askAgain(number, within: 20_000_000) }
     }
 
-    private func askForSession(_ slot: Int, of number: Int) {
+    func askForSession(_ slot: Int, of number: Int) {
         let member = members[number - 1]
         guard member.isUp else { return }
         var limits = SessionLimits()
-        limits.sessions = 6
-        limits.idleMs = 5_000
-        limits.window = 4
-        limits.answerBytes = 256
+        if !plan.workload.isOfAppends {
+            limits.sessions = 6
+            limits.idleMs = 5_000
+            limits.window = 4
+            limits.answerBytes = 256
+        }
         member.turn.requests.append(
             Request(
                 id: member.calls.add(.session(slot)), deadline: member.clock.instant(at: now) + .seconds(1),
@@ -51,6 +53,30 @@ extension World {
         clients.pending[number].attempts += 1
         statistics.retries += 1
         queue.add(.request, at: now + 50_000 + clients.dice.next(below: pause), number: number)
+    }
+
+    /// It is asked again until it is answered.
+    func insist(_ number: Int) {
+        askAgain(number, within: 1_000_000)
+        queue.add(.timeout, at: now + plan.workload.patience.upperBound.nanoseconds, number: number)
+    }
+
+    /// In the end: each item that was acknowledged is there once, each that was not once at most, and no other.
+    func countAppends(at member: SimulatedMember, _ process: SimulatedMember.Process) {
+        var found: [Bytes: Int] = [:]
+        for key in clients.appended {
+            guard case .single(.value(.list(let items)?, _)) = process.replica.found(.single(.get(key: key))).result else { continue }
+            for item in items { found[item, default: 0] += 1 }
+        }
+        for (number, operation) in history.operations.enumerated() {
+            guard case .single(.appendItem(_, let item)) = operation.command else { continue }
+            let count = found[item] ?? 0
+            let isAcknowledged = operation.ending == .ok
+            guard count == 1 || count == 0 && !isAcknowledged else {
+                return report("exactly-once", "the item of operation \(number) is there \(count) times on n\(member.number)")
+            }
+            if isAcknowledged { statistics.appends += 1 }
+        }
     }
 
     /// Another attempt goes to any member.
@@ -73,7 +99,7 @@ extension World {
                 return true
             }
         default:
-            if clients.pending[number].attempts < Self.maxAttempts { askAgain(number, within: 150_000_000) } else { lose(number) }
+            if clients.pending[number].attempts < Self.maxAttempts || plan.workload.isOfAppends { askAgain(number, within: 150_000_000) } else { lose(number) }
             return true
         }
     }

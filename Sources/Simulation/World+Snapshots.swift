@@ -72,7 +72,7 @@ extension World {
 
     /// A piece arrives: some snapshots are broken off here.
     func countPiece(of number: Int, to receiver: SimulatedMember) {
-        guard let place = installationEnds.firstIndex(where: { $0.receiver == receiver.number }),
+        guard let place = installationEnds.firstIndex(where: { $0.receiver == receiver.number && !$0.end.manner.isLate }),
             let transfer = transfers[number]
         else { return }
         installationEnds[place].end.afterPieces -= 1
@@ -85,8 +85,20 @@ extension World {
         case .senderDies(let power): crash(members[transfer.from - 1], power, down: .milliseconds(400))
         case .receiverDies(let power, let effects):
             receiver.crashAfterEffects = effects
-            receiver.plannedCrash = (power, .milliseconds(300))
+            receiver.plannedCrash = (power, .milliseconds(300), false)
+        case .receiverDiesWithIt: preconditionFailure("it waits for no piece")
         }
+    }
+
+    /// A snapshot of another member has its name.
+    func snapshotIsNamed(_ receiver: SimulatedMember) {
+        guard receiver.process?.replica.isInstalling == true,
+            let place = installationEnds.firstIndex(where: { $0.receiver == receiver.number && $0.end.manner.isLate }),
+            case .receiverDiesWithIt(let power, let effects) = installationEnds[place].end.manner
+        else { return }
+        installationEnds.remove(at: place)
+        receiver.crashAfterEffects = effects
+        receiver.plannedCrash = (power, .milliseconds(300), false)
     }
 
     /// The receiver answered a piece.
@@ -122,4 +134,9 @@ extension World {
             end(transfer: number, installed: nil)
         }
     }
+}
+
+extension Fault.InstallationEnd.Manner {
+    /// Whether it comes when all pieces are in.
+    fileprivate var isLate: Bool { if case .receiverDiesWithIt = self { true } else { false } }
 }

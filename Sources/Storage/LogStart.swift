@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import LogFormat
 
@@ -13,7 +13,7 @@ struct LogStart {
     /// Nothing of the log counts.
     let restarts: Bool
 
-    init(_ scan: LogScan, _ snapshot: SnapshotHeader?) throws(RecoveryFailure) {
+    init(_ scan: LogScan, _ snapshot: SnapshotHeader?, sabotage: Sabotage?) throws(RecoveryFailure) {
         guard let snapshot else {
             guard scan.base == 0 else {
                 throw .damaged(Damage(
@@ -32,7 +32,7 @@ struct LogStart {
         if scan.base == snapshot.index {
             (firstIndex, baseTerm, lastIndex) = (snapshot.index.next, snapshot.term, scan.lastIndex)
             (runs, restarts) = (scan.runs, false)
-        } else if scan.term(at: snapshot.index) == snapshot.term {
+        } else if scan.term(at: snapshot.index) == snapshot.term, sabotage != .snapshotDropsLog {
             // The entry before the first may be gone, and its term with it: then the log begins one later.
             let base = scan.base == 0 ? 0 : scan.base.next
             firstIndex = base.next

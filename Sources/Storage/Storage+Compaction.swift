@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import DequeModule
 import LogFormat
 
@@ -8,7 +8,8 @@ extension Storage {
     /// The log begins behind `index` from here on, which a durable snapshot covers. Its segments go when nothing reads
     /// them any more; until then a start may find more than this.
     public mutating func compact(through index: Index) {
-        precondition(index <= snapshot?.index ?? 0, "the log is cut before a snapshot covers it")
+        precondition(
+            index <= snapshot?.index ?? 0 || limits.sabotage == .logCutBeforeSnapshot, "the log is cut before a snapshot covers it")
         guard index >= firstIndex else { return }
         firstIndex = index.next
         reads.void(before: firstIndex)
@@ -38,6 +39,7 @@ extension Storage {
         guard count > 0 else { return nil }
         var steps: [DiskStep] = []
         for span in spans.prefix(count) { steps += [.remove(.segment(span.number)), .syncDirectory] }
+        if limits.sabotage == .segmentsFromTheEnd { steps = Array(steps.reversed()) }
         forgetSegments(count)
         let id = newID()
         removal = id

@@ -55,7 +55,7 @@ struct RecoveryReader<Image: DirectoryImage> {
             directory, member: identity.member, segments: segments, limits: limits, mayBeginLater: snapshot != nil)
         try log.read()
         let scan = log.scan
-        let start = try LogStart(scan, snapshot)
+        let start = try LogStart(scan, snapshot, sabotage: limits.sabotage)
         guard max(scan.lastTerm, snapshot?.term ?? 0) <= hardState.term else {
             throw .damaged(Damage(
                 .state, at: 0, "it knows term \(hardState.term), and the log or its snapshot holds an entry of "

@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import DequeModule
 import LogFormat
 
@@ -98,8 +98,9 @@ extension Storage {
             if draft.isComplete, draft.chunks.isEmpty {
                 draft.isNaming = true
                 let header = SnapshotHeader(index: draft.index, term: draft.term, member: member, length: draft.written)
+                steps.append(.write(draft.file, offset: 0, slices: [header.encode()]))
+                if limits.sabotage != .snapshotNotSynced { steps.append(.sync(draft.file)) }
                 steps += [
-                    .write(draft.file, offset: 0, slices: [header.encode()]), .sync(draft.file),
                     .rename(draft.file, to: .snapshot(draft.index.rawValue)), .syncDirectory,
                 ]
             }
@@ -124,7 +125,7 @@ extension Storage {
         draft.waiting -= size
         draft.written += size
         draft.unsynced += size
-        if draft.unsynced >= limits.snapshotSyncBytes {
+        if draft.unsynced >= limits.snapshotSyncBytes, limits.sabotage != .snapshotNotSynced {
             steps.append(.sync(draft.file))
             draft.unsynced = 0
         }

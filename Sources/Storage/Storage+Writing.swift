@@ -81,7 +81,8 @@ extension Storage {
             segment: segment.number, sequence: sequence, firstIndex: first, entries: entries,
             payloadBytes: plan.payloadBytes, member: member, restarts: restarts)
         let frame = PlacedFrame(header: header, offset: segment.offset, supersedes: restarts || first <= lastWritten)
-        precondition(restarts || first <= lastWritten.next, "a gap between the frames of the log")
+        precondition(
+            restarts || first <= lastWritten.next || limits.sabotage == .gapAfterRestart, "a gap between the frames of the log")
         precondition(header.extent <= segment.room, "a frame must fit into its segment")
         steps.append(.write(.segment(segment.number), offset: segment.offset, slices: [bytes]))
         if limits.sabotage != .logNotSynced { steps.append(.sync(.segment(segment.number))) }

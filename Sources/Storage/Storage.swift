@@ -1,4 +1,4 @@
-import Base
+@_spi(Sabotage) import Base
 import Consensus
 import DequeModule
 import LogFormat
@@ -93,7 +93,7 @@ public struct Storage: ~Copyable {
         firstIndex = recovered.firstIndex
         spans = Deque(recovered.spans)
         // The files say otherwise still: the next frame tells them, before anything else comes.
-        if recovered.restarts { backlog.restart(at: nextIndex) }
+        if recovered.restarts, limits.sabotage != .gapAfterRestart { backlog.restart(at: nextIndex) }
     }
 
     /// Everything of one turn: term and vote, then the truncation or the restart, then the entries. `token` is larger than
