@@ -248,6 +248,10 @@ extension World {
         oracle.mayBeDamaged.insert(member.number)
         crash(member, nil, down: .milliseconds(500))
         member.disk.wipe()
+        // The new one has no faults planned.
+        member.disk.syncsUntilFailure = nil
+        member.disk.writesUntilFailure = nil
+        member.disk.capacity = .max
     }
 
     private func endDiskFault(_ fault: Fault) {

@@ -29,6 +29,7 @@ struct SimulateArguments: ParsableCommand {
         help: ArgumentHelp(
             "How long the storm is, in virtual time (default: 120s, or as the planted bug needs).", valueName: "120s"))
     var duration: String?
+    @Flag(help: "Clients do nothing but append, and ask again until they are answered: in the end each item must be there once.") var appends = false
     @Option(help: ArgumentHelp("Plant a bug in every member: it should be found.", valueName: "NAME")) var sabotage: String?
     @Flag(help: "With --sabotage: run what would find the bug, without the bug.") var uproot = false
     @Flag(help: "List the bugs that can be planted: NAME, pitfall, what it breaks; with tabs between.") var listSabotage = false
@@ -61,6 +62,7 @@ struct SimulateArguments: ParsableCommand {
         }
         settings.recipe.bug = try bug()
         settings.recipe.isUprooted = uproot
+        settings.recipe.isOfAppends = appends
         settings.recipe.onlyFaults = try faultNumbers()
         return settings
     }

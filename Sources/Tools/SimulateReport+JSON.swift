@@ -29,6 +29,7 @@ extension SimulateReport {
             ("highest_term", .unsigned(statistics.highestTerm)), ("restarts", integer(statistics.restarts)),
             ("snapshots_installed", integer(statistics.snapshotsInstalled)),
             ("configurations", integer(statistics.configurations)), ("committed", integer(statistics.committed)),
+            ("appends", integer(statistics.appends)),
             ("messages_sent", integer(statistics.sent)), ("messages_delivered", integer(statistics.delivered)),
             ("longest_gap_seconds", .number(Double(statistics.longestGap.nanoseconds) / 1e9)),
             ("faults", .object(Fault.Kind.allCases.map { ($0.jsonName, integer(statistics.count(of: $0))) })),

@@ -75,6 +75,10 @@ struct SimulateReport: Sendable {
             "longest gap   \(Durations.text(statistics.longestGap)) without a write that succeeded",
             "faults        \(count(statistics.totalFaults, "in all"))",
         ]
+        if settings.recipe.isOfAppends {
+            lines.insert(
+                "appends       \(count(statistics.appends, "acknowledged")), and each found once in the end", at: 2)
+        }
         var rest = kinds[...]
         while !rest.isEmpty {
             lines.append("              " + rest.prefix(6).joined(separator: ", "))

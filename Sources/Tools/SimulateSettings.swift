@@ -33,6 +33,7 @@ extension Recipe {
     var commandLine: String {
         var words = ["swiftwater", "simulate", "--seed", "\(seed)"]
         if let bug { words += ["--sabotage", bug.name] + (isUprooted ? ["--uproot"] : []) }
+        if isOfAppends { words.append("--appends") }
         if let members { words += ["--members", "\(members)"] }
         if let groups {
             let names = FaultGroups.named.filter { groups.contains($0.group) }.map(\.name)

@@ -47,6 +47,15 @@ struct RunTests {
         for kind in Fault.Kind.allCases where kind.group == .membership { #expect(statistics.count(of: kind) > 0, "\(kind)") }
     }
 
+    @Test("Appends that are asked for again and again are there once, also when members come and go")
+    func appends() {
+        var recipe = Recipe(seed: 2, storm: .seconds(8))
+        recipe.isOfAppends = true
+        let result = run(recipe.plan)
+        #expect(result.violation == nil)
+        #expect(result.statistics.appends > 1_000 && result.statistics.retries > 100)
+    }
+
     /// "A partitioned server's term grows without bound" unless it asks before it campaigns (9.6).
     @Test("A minority that is cut off for an hour does not raise its term, and comes back without an election", arguments: [1, 2])
     func hourApart(lost: Int) {

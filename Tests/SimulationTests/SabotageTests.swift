@@ -42,7 +42,10 @@ struct SabotageTests {
     /// One for each room; `scripts/sabotages` looks for every one, in release, where that takes seconds.
     @Test(
         "A planted bug is found within a hundred seeds",
-        arguments: [Sabotage.commitMinusOne, .readWithoutRound, .directoryNotSynced, .fullDiskIgnored, .sentBeforeSync])
+        arguments: [
+            Sabotage.commitMinusOne, .readWithoutRound, .directoryNotSynced, .fullDiskIgnored, .sentBeforeSync,
+            .removedLeaderStays, .learnerRefusesVotes, .staleConfigurationInSnapshot,
+        ])
     func found(bug: Sabotage) throws {
         let row = try #require(Self.rows.first { $0.name == bug.rawValue })
         for seed in [row.seed] + Array(1...100) {
@@ -54,7 +57,10 @@ struct SabotageTests {
 
     @Test(
         "Without its bug a scenario breaks nothing",
-        arguments: [Sabotage.noNoop, .singleNotDurable, .staleLeaderUnanswered, .voteByLength, .leaseOnArrival])
+        arguments: [
+            Sabotage.noNoop, .singleNotDurable, .staleLeaderUnanswered, .voteByLength, .leaseOnArrival, .learnerRefusesVotes,
+            .olderSnapshotInstalled,
+        ])
     func uprooted(bug: Sabotage) {
         for seed: UInt64 in 1...2 {
             var plan = Plan(seed: seed, storm: .seconds(7), sabotage: bug)
