@@ -166,7 +166,7 @@ def check_the_logs_stand_side_by_side(page, cluster, members):
     for name in ["n1", "n2", "n3"]:
         page.until(lambda: page.page.locator(f"[data-entry={name}-{last}]:not(.open)").count() == 1, f"{name} has committed {last}")
     page.page.locator(f"[data-entry=n3-{last}]").click()
-    page.until(lambda: "append t 2" in page.text("#entry"), "an entry opens")
+    page.until(lambda: "append l x" in page.text("#entry"), "an entry opens")
 
 
 def check_time_goes_back_and_forth(page, cluster, members):

@@ -54,6 +54,8 @@ export class LabView {
   // Each member of the one side is told of all on the other. Members that do not answer cannot be told.
   async partition(others) {
     const apart = new Set(others);
+    // At once: the tokens stay where they were put.
+    this.apartNow = [...apart];
     await Promise.all(this.feed.reachable.map((name) => {
       const links = this.history.names.filter((peer) => peer !== name).map((peer) => {
         const isCut = apart.has(name) !== apart.has(peer);
@@ -61,7 +63,6 @@ export class LabView {
       });
       return links.length ? this.order(name, 'set-links', { links }) : null;
     }));
-    this.apartNow = [...apart];
   }
 
   heal() { return Promise.all(this.feed.reachable.map((name) => this.order(name, 'heal', {}))); }
