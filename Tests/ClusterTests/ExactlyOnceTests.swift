@@ -3,6 +3,7 @@ import Client
 import Foundation
 import Keyspace
 import Testing
+import Wire
 
 extension ClusterTests {
     /// Clients that send a write again when its answer is lost.
@@ -47,6 +48,109 @@ extension ClusterTests {
                     #expect(try await cluster.client("n1").get("log-\(writer)", seconds: 20) == wanted)
                 }
                 print("\(appended.now.reduce(0, +)) appends through 6 kills of the leader, each of them once")
+            }
+        }
+
+        /// How many appends: a few here, as many as `SWIFTWATER_APPENDS` says in `scripts/exactly-once`.
+        private static let appends = ProcessInfo.processInfo.environment["SWIFTWATER_APPENDS"].flatMap { Int($0) } ?? 3_000
+        private static let faulty = ["--enable-faults"]
+
+        @Test("Appends are applied once each while answers between members are lost and members are killed", .timeLimit(.minutes(60)))
+        func lostAnswers() async throws {
+            try await TestCluster.run(more: Self.faulty) { cluster in
+                let writers = Writers(count: 16, appends: Self.appends, on: cluster)
+                let work = Task { await writers.run() }
+                var lost: UInt64 = 0
+                var (kills, turn) = (0, 0)
+                let stride = max(300, Self.appends / 40)
+                var next = stride
+                while writers.done < Self.appends, writers.failures.now == [], !cluster.isGone {
+                    await Self.loseOne(in: cluster, turn)
+                    turn += 1
+                    guard writers.done >= next else {
+                        try await Task.sleep(for: .milliseconds(50))
+                        continue
+                    }
+                    next = writers.done + stride
+                    // The leader and another one in turn: they answer, pass on, or both.
+                    let leader = try await cluster.waitForLeader()
+                    let victim = kills % 2 == 0 ? leader : cluster.names.first { $0 != leader }!
+                    lost += (try? await cluster.client(victim).faults().dropped) ?? 0
+                    try await cluster[victim].killNow()
+                    try cluster.start(victim, more: Self.faulty)
+                    kills += 1
+                }
+                await work.value
+                #expect(writers.failures.now == [])
+                for name in cluster.names { lost += (try? await cluster.client(name).faults().dropped) ?? 0 }
+                for name in cluster.names { try? await cluster.client(name).heal() }
+                #expect(try await writers.wrong() == [])
+                #expect(lost > 20 && kills >= min(5, Self.appends / 600))
+                print("\(writers.done) appends through \(kills) kills and \(lost) lost messages between members, each of them once")
+            }
+        }
+
+        /// One member after the other keeps something to itself: the leader an answer to writes that were passed on to it, a
+        /// follower an acknowledgement. No more than one at a time, or nothing would ever be committed.
+        private static func loseOne(in cluster: TestCluster, _ turn: Int) async {
+            let client = cluster.client(cluster.names[turn % cluster.names.count])
+            // One that is just being killed loses more than that.
+            guard let role = try? await client.status().role, (try? await client.faults().drops) == [] else { return }
+            let kind: Wire.MessageKind = role == .leader ? .proposeResponse : .appendEntriesResponse
+            try? await client.dropNext(Wire.Drop(kind: kind, count: 1))
+        }
+
+        /// Clients with sessions, each of which appends one number after the other to a key of its own.
+        private final class Writers: Sendable {
+            let failures = Locked<[String]>([])
+            private let each: Int
+            private let count: Int
+            private let cluster: TestCluster
+            private let appended: Locked<[Int]>
+
+            init(count: Int, appends: Int, on cluster: TestCluster) {
+                self.count = count
+                each = (appends + count - 1) / count
+                self.cluster = cluster
+                appended = Locked(Array(repeating: 0, count: count))
+            }
+
+            var done: Int { appended.now.reduce(0, +) }
+
+            func run() async {
+                await withTaskGroup(of: Void.self) { group in
+                    for writer in 0..<count { group.addTask { await self.append(writer) } }
+                }
+            }
+
+            private func append(_ writer: Int) async {
+                do {
+                    var options = ClientOptions(timeout: .seconds(60))
+                    // A lost answer is noticed soon: it is what this is about.
+                    options.writeAttempt = .milliseconds(250)
+                    let shift = writer % cluster.names.count
+                    let endpoints = try (cluster.endpoints[shift...] + cluster.endpoints[..<shift]).map { try Endpoint($0) }
+                    let client = Client(endpoints: endpoints, options: options)
+                    for number in 1...each where !cluster.isGone {
+                        try await client.append(Bytes(utf8: "once-\(writer)"), Bytes(utf8: "\(number),"))
+                        appended.withLock { $0[writer] = number }
+                    }
+                    await client.close()
+                } catch { failures.withLock { $0.append("writer \(writer): \(error)") } }
+            }
+
+            /// The keys that do not hold each number once, in order, at every member.
+            func wrong() async throws -> [String] {
+                var wrong: [String] = []
+                for name in cluster.names {
+                    try await cluster.waitUntilCaughtUp(name, within: 60)
+                    for writer in 0..<count {
+                        let wanted = (1...each).map { "\($0)," }.joined()
+                        let held = try await cluster.client(name).get("once-\(writer)", seconds: 20)
+                        if held != wanted { wrong.append("once-\(writer) at \(name)") }
+                    }
+                }
+                return wrong
             }
         }
     }
