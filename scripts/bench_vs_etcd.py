@@ -65,7 +65,7 @@ def field(number, payload):
 
 
 def parse(message):
-    """{field number: last value}; numbers for varints, bytes for everything with a length."""
+    """{field number: last value}; numbers for varints and fixed64, bytes for everything with a length."""
     fields, at = {}, 0
 
     def take():
@@ -83,6 +83,9 @@ def parse(message):
         tag = take()
         if tag & 7 == 0:
             fields[tag >> 3] = take()
+        elif tag & 7 == 1:
+            fields[tag >> 3] = int.from_bytes(message[at:at + 8], "little")
+            at += 8
         elif tag & 7 == 2:
             length = take()
             fields[tag >> 3] = message[at:at + length]

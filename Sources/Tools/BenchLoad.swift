@@ -10,7 +10,10 @@ import Wire
 final class BenchLoad: @unchecked Sendable {
     private let loop: Loop
     private let settings: BenchSettings
-    private var channels: [Channel] = []
+    /// By client and endpoint. A client has one, and with `follows` one more for each endpoint that it has come to.
+    private var channels: [[Channel?]] = []
+    /// Which endpoint each client is with, and how often it went on.
+    private var homes: [(endpoint: Int, moves: UInt64)] = []
     private let codec = Wire.Codec()
     private let values: [Value]
     private var random: SplitMix64
@@ -23,12 +26,25 @@ final class BenchLoad: @unchecked Sendable {
     /// Places whose last request failed: they pause, so that a dead member is not stormed. At most one for each
     /// request in flight.
     private var pausing: [Int] = []
+    /// Those that are sent again after the same pause.
+    private var repeats: [Sent] = []
     private var pauseTimer: Timer?
     private var completion: (() -> Void)?
     /// How long a place pauses after an error.
     private static let pause = Interval.milliseconds(10)
     /// Connections that are being made at a time: no server's backlog overflows.
     private static let connectWindow = 128
+
+    /// A request on its way.
+    private struct Sent {
+        var place: Int
+        var key: Int
+        var isRead: Bool
+        /// When it was sent for the first time.
+        var at: Instant
+        /// How often its client had gone on by then.
+        var moves: UInt64
+    }
 
     private enum Phase {
         case idle
@@ -50,13 +66,9 @@ final class BenchLoad: @unchecked Sendable {
 
     /// Opens a connection for each of these clients; `completion` gets how many there are, once each has been tried.
     func connect(_ clients: some Sequence<Int>, completion: @escaping (Int) -> Void) {
-        var options = ChannelOptions()
-        options.maxQueuedCalls = 2 * settings.inflight + 16
-        options.connectTimeout = .seconds(5)
         for client in clients {
-            let endpoint = settings.endpoints[client % settings.endpoints.count]
-            options.seed = UInt64(client)
-            channels.append(Channel(loop: loop, host: endpoint.host, port: endpoint.port, options: options))
+            homes.append((client % settings.endpoints.count, 0))
+            channels.append(Array(repeating: nil, count: settings.endpoints.count))
         }
         guard !channels.isEmpty else { return completion(0) }
         var next = 0
@@ -64,7 +76,7 @@ final class BenchLoad: @unchecked Sendable {
         var ready = 0
         func connectNext() {
             guard next < channels.count else { return }
-            let channel = channels[next]
+            let channel = channel(of: next)
             next += 1
             channel.onStateChange = { [unowned self, unowned channel] state in
                 guard state == .ready || state == .transientFailure else { return }
@@ -80,8 +92,22 @@ final class BenchLoad: @unchecked Sendable {
 
     func close() {
         pauseTimer?.close()
-        for channel in channels { channel.close() }
+        for channel in channels.joined() { channel?.close() }
         channels = []
+    }
+
+    /// The connection of a client to the endpoint that it is with.
+    private func channel(of place: Int) -> Channel {
+        let home = homes[place].endpoint
+        if let channel = channels[place][home] { return channel }
+        var options = ChannelOptions()
+        options.maxQueuedCalls = 2 * settings.inflight + 16
+        options.connectTimeout = .seconds(5)
+        options.seed = UInt64(place)
+        let endpoint = settings.endpoints[home]
+        let channel = Channel(loop: loop, host: endpoint.host, port: endpoint.port, options: options)
+        channels[place][home] = channel
+        return channel
     }
 
     // MARK: Phases
@@ -136,6 +162,9 @@ final class BenchLoad: @unchecked Sendable {
         let places = pausing
         pausing.removeAll(keepingCapacity: true)
         for place in places { send(place) }
+        let repeats = repeats
+        self.repeats.removeAll(keepingCapacity: true)
+        for request in repeats { put(request) }
     }
 
     // MARK: Requests
@@ -149,12 +178,12 @@ final class BenchLoad: @unchecked Sendable {
         case .filling(let next, let step, let lastSuccess):
             guard next < settings.keys, now - lastSuccess < Self.patience else { return retire() }
             phase = .filling(next: next + step, step: step, lastSuccess: lastSuccess)
-            write(place, key: next, now)
+            put(Sent(place: place, key: next, isRead: false, at: now, moves: 0))
         case .running:
             guard now < end else { return retire() }
             let key = Int(random.next(below: UInt64(settings.keys)))
             let isRead = settings.reads > 0 && Double(random.next() >> 11) * 0x1p-53 < settings.reads
-            if isRead { read(place, key: key, now) } else { write(place, key: key, now) }
+            put(Sent(place: place, key: key, isRead: isRead, at: now, moves: 0))
         }
     }
 
@@ -163,35 +192,54 @@ final class BenchLoad: @unchecked Sendable {
         if inFlight == 0 { finish() }
     }
 
-    private func read(_ place: Int, key: Int, _ now: Instant) {
-        let message = codec.encodeRequest(
-            .get(key: BenchSettings.key(UInt64(key))), consistency: settings.consistency)
-        channels[place].unary(Self.getPath, message: message, timeout: settings.timeout) { [unowned self] result in
-            ended(place, key: key, isRead: true, now, result)
+    private func put(_ request: Sent) {
+        var request = request
+        request.moves = homes[request.place].moves
+        let key = BenchSettings.key(UInt64(request.key))
+        let message: Bytes
+        if request.isRead {
+            message = codec.encodeRequest(.get(key: key), consistency: settings.consistency)
+        } else {
+            message = codec.encodeRequest(.set(key: key, value: values[Int(random.next(below: UInt64(values.count)))]))
         }
+        let sent = request
+        channel(of: request.place).unary(
+            request.isRead ? Self.getPath : Self.setPath, message: message, timeout: settings.timeout
+        ) { [unowned self] result in ended(sent, result) }
     }
 
-    private func write(_ place: Int, key: Int, _ now: Instant) {
-        let value = values[Int(random.next(below: UInt64(values.count)))]
-        let message = codec.encodeRequest(.set(key: BenchSettings.key(UInt64(key)), value: value))
-        channels[place].unary(Self.setPath, message: message, timeout: settings.timeout) { [unowned self] result in
-            ended(place, key: key, isRead: false, now, result)
-        }
-    }
-
-    private func ended(_ place: Int, key: Int, isRead: Bool, _ sent: Instant, _ result: UnaryResult) {
+    private func ended(_ request: Sent, _ result: UnaryResult) {
         let now = loop.now
         guard result.isOK else {
+            if settings.follows, Self.hadNoEffect(request, result), now - request.at < settings.timeout {
+                return goOn(request)
+            }
             statistics.record(error: "\(result.status)")
-            pausing.append(place)
+            pausing.append(request.place)
             return
         }
         if case .filling(let next, let step, _) = phase {
             phase = .filling(next: next, step: step, lastSuccess: now)
         } else {
             let second = Int((now - began).nanoseconds / 1_000_000_000)
-            statistics.record(isRead: isRead, now - sent, second: second)
+            statistics.record(isRead: request.isRead, now - request.at, second: second)
         }
-        send(place)
+        send(request.place)
+    }
+
+    /// Whether it may be sent again, and another member may do it.
+    private static func hadNoEffect(_ request: Sent, _ result: UnaryResult) -> Bool {
+        guard result.status.code == .unavailable else { return result.neverSent }
+        return request.isRead || result.neverSent || result.trailers["swiftwater-not-applied"] == "1"
+    }
+
+    /// Sends it again at the next endpoint, where its client is from now on; the first of those that fail takes it there.
+    private func goOn(_ request: Sent) {
+        statistics.repeated += 1
+        if request.moves == homes[request.place].moves {
+            homes[request.place].endpoint = (homes[request.place].endpoint + 1) % settings.endpoints.count
+            homes[request.place].moves += 1
+        }
+        repeats.append(request)
     }
 }

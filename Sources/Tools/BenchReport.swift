@@ -51,6 +51,9 @@ public struct BenchReport: Sendable {
         if connected < settings.clients {
             lines += ["", "\(connected) of \(settings.clients) connections were open when the load began"]
         }
+        if statistics.repeated > 0 {
+            lines += ["", "\(Self.grouped(statistics.repeated)) times a request was sent again elsewhere"]
+        }
         if statistics.failed == 0 { return lines + ["", "no errors"] }
         lines += ["", "\(Self.grouped(statistics.failed)) errors:"]
         for (error, count) in sortedErrors { lines.append("  \(Self.grouped(count))  \(error)") }
@@ -79,6 +82,7 @@ public struct BenchReport: Sendable {
             ("connected", .integer(Int64(connected))), ("ops_per_second", .number(Self.rounded(statistics.all.rate(seconds: seconds)))),
             ("slowest_second", .unsigned(statistics.all.slowestSecond(seconds: seconds))),
             ("reads", kind(statistics.reads)), ("writes", kind(statistics.writes)),
+            ("per_second", .array(statistics.all.perSecond.map { .unsigned($0) })), ("repeated", .unsigned(statistics.repeated)),
             ("errors", .unsigned(statistics.failed)),
             ("errors_by_kind", .object(sortedErrors.map { ($0.0, .unsigned($0.1)) })),
         ])

@@ -26,6 +26,8 @@ public struct BenchSettings: Equatable, Sendable {
     /// How long one request may take.
     public var timeout = Interval.seconds(5)
     public var seed: UInt64 = 1
+    /// What certainly was not applied is sent again, at the next endpoint: as a client does that knows all members.
+    public var follows = false
 
     public init(endpoints: [Endpoint]) { self.endpoints = endpoints }
 

@@ -35,6 +35,8 @@ public struct BenchStatistics: Sendable {
 
     public var reads = Kind()
     public var writes = Kind()
+    /// Requests that were sent again elsewhere; each time counts.
+    public var repeated: UInt64 = 0
     /// By what went wrong.
     public private(set) var errors: [String: UInt64] = [:]
 
@@ -52,6 +54,7 @@ public struct BenchStatistics: Sendable {
     public mutating func add(_ other: BenchStatistics) {
         reads.add(other.reads)
         writes.add(other.writes)
+        repeated += other.repeated
         for (error, count) in other.errors.sorted(by: { $0.key < $1.key }) { record(error: error, count: count) }
     }
 

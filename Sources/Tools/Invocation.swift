@@ -65,6 +65,8 @@ struct BenchArguments: ParsableCommand {
     @Option(help: "How long, in seconds.") var seconds = 10.0
     @Option(help: "Threads that the connections are spread over.") var threads = 1
     @Flag(help: "Give every key a value before the load begins.") var fill = false
+    @Flag(help: "Send again, at the next endpoint, what certainly was not applied: no error, and its latency goes on.")
+    var follow = false
     @Option(help: "Where the sequence of keys begins: the same seed draws the same keys.") var seed: UInt64 = 1
     @Option(help: ArgumentHelp("Members to load (default: 127.0.0.1:7401, or $SWIFTWATER_ENDPOINTS).", valueName: "h:p,…"))
     var endpoints: String?
@@ -84,6 +86,7 @@ struct BenchArguments: ParsableCommand {
         settings.threads = threads
         settings.fill = fill
         settings.seed = seed
+        settings.follows = follow
         settings.timeout = timeout
         try settings.check()
         return settings
