@@ -48,10 +48,13 @@ class Member:
         self.cluster, self.kv = cluster_pb2_grpc.ClusterStub(channel), kv_pb2_grpc.KVStub(channel)
 
     def start(self, binaries):
+        """A newcomer joins at whoever runs; one that has data is who its disk says it is."""
+        others = [member for member in self.fleet.running if member is not self]
+        way = [] if "--initial-cluster" in self.arguments else ["--join", others[0].endpoint]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(pathlib.Path(binaries) / "swiftwaterd"), "--name", self.name, "--listen", self.endpoint,
-                 "--data-dir", str(self.data), *self.arguments],
+                 "--data-dir", str(self.data), *self.arguments, *way],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     @property
@@ -96,7 +99,7 @@ class Fleet:
         names = ",".join(f"n{i + 1}={endpoint}" for i, endpoint in enumerate(endpoints[:founders]))
         self.members = []
         for i, endpoint in enumerate(endpoints):
-            way = ["--initial-cluster", names] if i < founders else ["--join", endpoints[0]]
+            way = ["--initial-cluster", names] if i < founders else []
             self.members.append(Member(self, f"n{i + 1}", endpoint, [*way, *more]))
 
     def __enter__(self):
