@@ -149,6 +149,11 @@ extension Replica {
             effects.released = keyspace.frozen()
             let isDigested = keyspace.digested != nil
             keyspace = installed
+            // Writes of a leader that was, committed and not yet applied: they are in it, with what answer nobody can tell.
+            while let write = proposed.first, write.index <= point.index {
+                proposed.removeFirst()
+                answer(write.id, size: write.size, .failed(.leadershipLost), into: &effects)
+            }
             if isDigested { keyspace.startDigest() }
             bytesSinceSnapshot = 0
         }

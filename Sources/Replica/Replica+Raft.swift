@@ -132,11 +132,13 @@ extension Replica {
         hold(write.request, until: write.expiry)
     }
 
-    /// "If leadership is lost the outcome is unknown": a later leader may commit what was proposed here or not.
+    /// "If leadership is lost the outcome is unknown": a later leader may commit what was proposed here or not. What is
+    /// committed already is in no doubt, and is answered when it is applied: a leader that removes itself steps down in the
+    /// very turn in which its last writes are committed.
     private mutating func loseLeadership(into effects: inout ReplicaEffects) {
-        while let write = proposed.popFirst() {
-            answer(write.id, size: write.size, .failed(.leadershipLost), into: &effects)
-        }
+        let inDoubt = proposed.drop { $0.index <= raft.commitIndex }
+        proposed.removeLast(inDoubt.count)
+        for write in inDoubt { answer(write.id, size: write.size, .failed(.leadershipLost), into: &effects) }
         while let write = gathered.popFirst() { giveBack(write, into: &effects) }
     }
 

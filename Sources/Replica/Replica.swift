@@ -34,7 +34,8 @@ public struct Replica: ~Copyable {
 
     /// Writes that wait to be proposed: they gather while the disk writes (group commit).
     var gathered = Deque<HeldRequest>()
-    /// Writes that were proposed here, in order of index. Invariant: indexes ascend.
+    /// Writes that were proposed here, in order of index. Invariant: indexes ascend, and none is applied. When this member does
+    /// not lead, they are committed.
     var proposed = Deque<ProposedWrite>()
     /// Writes that the leader was asked to propose: no answer from it yet.
     var forwarded: [RequestID: HeldRequest] = [:]
