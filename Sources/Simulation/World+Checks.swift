@@ -193,7 +193,8 @@ extension World {
                 return report("hard-state", "n\(member.number) votes in term \(term) before its vote is on disk")
             }
         case .requestVote(let request) where !request.preVote:
-            checkCandidate(member)
+            // What waited for a disk that hung may leave when its sender has long given up, and was removed.
+            if let process = member.process, process.replica.role == .candidate { checkCandidate(member) }
             let durable = member.durable.hardState
             guard durable.term >= message.term else {
                 return report("hard-state", "n\(member.number) campaigns in term \(message.term) before it is on disk")
