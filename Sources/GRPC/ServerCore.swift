@@ -113,9 +113,18 @@ final class ServerCore {
         }
     }
 
+    /// Not before those that fail already are gone with what waits for them: until then their bytes count.
     private func dropLargest() {
-        let largest = sessions.values.filter { $0.failure == nil }.max { $0.outboundBytes < $1.outboundBytes }
-        guard let largest else { return }
+        var largest: ServerSession?
+        var left = outboundBytes
+        for session in sessions.values {
+            if session.failure != nil {
+                left -= session.outboundBytes
+            } else if session.outboundBytes > largest?.outboundBytes ?? 0 {
+                largest = session
+            }
+        }
+        guard left > options.maxOutboundBytes, let largest else { return }
         largest.fail(
             "\(outboundBytes) bytes of answers wait for clients, \(largest.outboundBytes) of them for this one")
     }
