@@ -8,7 +8,8 @@ import Storage
 extension World {
     func begin(fault number: Int) {
         let fault = plan.faults[number].fault
-        guard !isCalm else { return }
+        // A storm made smaller may have left out the members that a fault is for.
+        guard !isCalm, fault.met.allSatisfy({ $0 <= members.count }) else { return }
         note(0, turningPoint: true, "fault: \(fault)")
         for member in fault.met { coverage.met(fault.kind, standing(of: members[member - 1])) }
         if let victim = fault.victim, !members[victim - 1].isUp { return }
