@@ -13,10 +13,23 @@ export class Processes {
     this.isForeign = false;
   }
 
-  // Somebody who can pass an order on about `name`: not the member that is to end itself, as long as there is another.
-  messenger(name) { return this.feed.reachable.find((other) => other !== name) ?? this.feed.reachable[0]; }
+  // By one who can pass it on about `name`: not the member that is to end itself, as long as there is another. One that
+  // ended a moment ago still seems reachable: then the next is asked.
+  async ask(order, body, name) {
+    const others = this.feed.reachable.filter((other) => other !== name);
+    let failure;
+    for (const messenger of others.length ? others : this.feed.reachable) {
+      try {
+        return await this.api.ask(`/v1/process/${order}`, body, messenger);
+      } catch (error) {
+        if (error.status) throw error;
+        failure = error;
+      }
+    }
+    throw failure ?? new Error('no member answers');
+  }
 
-  order(order, name) { return this.api.ask(`/v1/process/${order}`, { name }, this.messenger(name)); }
+  order(order, name) { return this.ask(order, { name }, name); }
 
   // All that do not run, at the same time.
   restartAll() { return Promise.all(this.list.filter(({ state }) => state !== 'running').map(({ name }) => this.order('restart', name))); }
@@ -24,7 +37,7 @@ export class Processes {
   async look() {
     if (!this.feed.reachable.length || this.isForeign) return;
     try {
-      this.list = (await this.api.ask('/v1/process/list', undefined, this.messenger())).processes;
+      this.list = (await this.ask('list')).processes;
       this.absence = null;
     } catch (error) {
       this.list = [];
