@@ -21,8 +21,10 @@ struct Errand {
     var attempts = 0
     /// A request is not answered yet.
     var isAsked = false
-    /// What it asks for, when that leaves fewer voters.
-    var shrinking: MemberChange?
+    /// What it asks for.
+    var change: MemberChange?
+    /// Whether that leaves fewer voters.
+    var isShrinking = false
 
     static let maxAttempts = 40
 
@@ -91,15 +93,17 @@ extension World {
         do throws(Configuration.ChangeFailure) {
             let next = KnownConfiguration(index: 0, try process.replica.configuration.after(change))
             guard next.futureVoters.count <= plan.members + 2 || isShrinking(step) else { return }
+            guard lives(next, without: oracle.mayBeDamaged) else { return }
             if isShrinking(step) {
                 // One at a time, so that what comes of it can be told.
-                guard !errands.contains(where: { $0.isAsked && $0.shrinking != nil }), mayShrink(to: next) else { return }
+                guard !errands.contains(where: { $0.isAsked && $0.isShrinking }), mayShrink(to: next) else { return }
             }
         } catch {
             // It is asked for all the same: the member must refuse it.
         }
         errands[number].isAsked = true
-        errands[number].shrinking = isShrinking(step) ? change : nil
+        errands[number].change = change
+        errands[number].isShrinking = isShrinking(step)
         note(asked.number, "is asked to \(step)")
         let patience = Interval.milliseconds(300 + operatorDice.next(below: 1_400))
         asked.turn.requests.append(
@@ -156,7 +160,7 @@ extension World {
     }
 
     private func mayShrink(to next: KnownConfiguration) -> Bool {
-        next.voters.count >= (plan.members + 1) / 2 && lives(next, without: oracle.mayBeDamaged)
+        next.voters.count >= (plan.members + 1) / 2
     }
 
     /// Whether the cluster can do without this member for good, whatever becomes of the changes that are under way.
@@ -166,7 +170,7 @@ extension World {
         let inForce = oracle.inForce
         var possible = [inForce]
         for member in members { possible += member.configurations.filter { $0.index > inForce.index } }
-        let changes = errands.filter(\.isAsked).compactMap(\.shrinking)
+        let changes = errands.filter(\.isAsked).compactMap(\.change)
         for known in possible {
             guard lives(known, without: lost) else { return false }
             for change in changes {
