@@ -184,10 +184,10 @@ public final class FakeMember: @unchecked Sendable {
     public func openSessions() async {
         await withCheckedContinuation { continuation in
             thread.loop.perform { [self] in
-                unary(Wire.Path.clusterOpenSession) { _, _ in
-                    guard case .session(let id) = self.store.apply(SessionLimits().encode(), kind: .openSession).result
+                unary(Wire.Path.clusterOpenSession) { [unowned self] _, _ in
+                    guard case .session(let id) = store.apply(SessionLimits().encode(), kind: .openSession).result
                     else { throw Status(.internal, "no session") }
-                    return self.codec.encodeOpenSessionResponse(sessionID: id)
+                    return codec.encodeOpenSessionResponse(sessionID: id)
                 }
                 continuation.resume()
             }
