@@ -51,7 +51,6 @@ extension Replica {
             effects.failure = .unapplicable(error)
             return
         }
-        bytesSinceSnapshot += entry.packed.count
         record?.note(entry, keyspace.digested, revision: keyspace.revision)
         guard isOurs, let write = proposed.popFirst() else { return }
         // The index alone does not make it ours: another leader's entry may stand there.

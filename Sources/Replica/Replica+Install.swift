@@ -155,7 +155,6 @@ extension Replica {
                 answer(write.id, size: write.size, .failed(.leadershipLost), into: &effects)
             }
             if isDigested { keyspace.startDigest() }
-            bytesSinceSnapshot = 0
         }
         if point.index > raft.commitIndex {
             input.installed = InstalledSnapshot(point: point, senderTerm: current.senderTerm)

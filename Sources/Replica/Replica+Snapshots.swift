@@ -16,9 +16,9 @@ extension Replica {
         var rest: SnapshotEncoder?
     }
 
-    /// Begins one when the log has outgrown the state.
+    /// Begins one when the log has outgrown the state, or will have when it is done.
     mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
-        guard bytesSinceSnapshot >= snapshotThreshold && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
+        guard isSnapshotDue && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
             !storage.isWritingSnapshot, effects.failure == nil
         else { return }
         let index = keyspace.appliedIndex
@@ -27,7 +27,6 @@ extension Replica {
             let encoder = encoder(of: keyspace.frozen(), chunkBytes: limits.snapshotChunkBytes)
         else { return }
         snapshotNumber += 1
-        bytesSinceSnapshot = 0
         isSnapshotDemanded = false
         storage.beginSnapshot(index: index, term: term)
         if limits.sabotage == .logCutBeforeSnapshot { storage.compact(through: index) }
@@ -49,8 +48,11 @@ extension Replica {
     /// Bytes of the newest snapshot's content; 0 when there is none.
     public var snapshotBytes: Int { storage.snapshot?.length ?? 0 }
 
-    private var snapshotThreshold: Int {
-        max(limits.snapshotLogBytes, (storage.snapshot?.length ?? 0) / 100 * limits.snapshotLogPercent)
+    /// The log goes on while a snapshot is written. As much as it did last time is foreseen, within bounds: what is left of the
+    /// allowance must be worth a snapshot.
+    private var isSnapshotDue: Bool {
+        let allowed = max(limits.snapshotLogBytes, snapshotBytes / 100 * limits.snapshotLogPercent)
+        return storage.logBytesSinceSnapshot >= allowed - min(logBytesDuringSnapshot, allowed / 4 * 3)
     }
 
     /// Hands out the next piece of work, unless the disk is behind.
@@ -73,6 +75,7 @@ extension Replica {
     mutating func snapshotIsDurable(_ index: Index, into effects: inout ReplicaEffects) {
         if let current = snapshotting, current.point.index == index {
             snapshotting = nil
+            logBytesDuringSnapshot = storage.logBytesSinceSnapshot
             input.tookSnapshot = current.point
             cutLog(behind: current.point)
         } else {
@@ -84,7 +87,8 @@ extension Replica {
     /// Slow followers get entries as long as the log has them: some stay, and all that a snapshot on its way leads to.
     mutating func cutLog(behind point: SnapshotPoint) {
         let kept = min(point.index.rawValue, UInt64(limits.keptEntries))
-        var through = max(Index(point.index.rawValue - kept), storage.firstIndex(ofLast: limits.keptLogBytes).previous)
+        let bytes = min(limits.keptLogBytes, max(limits.leastKeptLogBytes, snapshotBytes / 8))
+        var through = max(Index(point.index.rawValue - kept), storage.firstIndex(ofLast: bytes).previous)
         if let limit = raft.compactionLimit, storage.logBytes < limits.keptLogBytesWhileSending {
             through = min(through, limit)
         }
@@ -94,7 +98,6 @@ extension Replica {
     mutating func snapshotFailed(_ index: Index, into effects: inout ReplicaEffects) {
         if snapshotting?.point.index == index {
             snapshotting = nil
-            bytesSinceSnapshot = snapshotThreshold
             snapshotRetryAt = now + limits.snapshotRetry
         } else {
             snapshotRetryAt = now + limits.snapshotRetry

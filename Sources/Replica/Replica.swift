@@ -63,8 +63,8 @@ public struct Replica: ~Copyable {
     var transfer: PendingTransfer?
     var pendingChange: PendingChange?
 
-    /// Bytes of the entries applied since the last snapshot.
-    var bytesSinceSnapshot = 0
+    /// Bytes of log that were written while the last snapshot was.
+    var logBytesDuringSnapshot = 0
     var snapshotting: Snapshotting?
     var snapshotNumber: UInt64 = 0
     var snapshotRetryAt = Instant.zero

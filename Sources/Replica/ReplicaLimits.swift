@@ -22,12 +22,15 @@ public struct ReplicaLimits: Sendable {
     public var transferTimeout = Interval.seconds(2)
     /// How long a change of members may take, a newcomer's catching up included, when the caller names no time.
     public var membershipTimeout = Interval.seconds(600)
-    /// A snapshot is taken when so many bytes of entries were applied since the last one, and at least this part of its own
-    /// size. `.max`: never.
-    public var snapshotLogBytes = 64 << 20
-    public var snapshotLogPercent = 50
-    /// How many entries stay in the log behind a snapshot at most, and how many bytes of it, for followers a little behind.
-    public var keptEntries = 10_000
+    /// How many bytes of log there may be since the last snapshot when the next one is done: so many, or this part of the
+    /// snapshot's own size when that is more. Two snapshots are on the disk meanwhile: with the log, less than three times the
+    /// state.
+    public var snapshotLogBytes = 8 << 20
+    public var snapshotLogPercent = 30
+    /// How many entries stay in the log behind a snapshot at most, for followers a little behind; and of how many bytes: an
+    /// eighth of the snapshot, between these two.
+    public var keptEntries = 100_000
+    public var leastKeptLogBytes = 2 << 20
     public var keptLogBytes = 32 << 20
     /// A snapshot that is on its way to somebody keeps the log behind it, up to so many bytes.
     public var keptLogBytesWhileSending = 512 << 20

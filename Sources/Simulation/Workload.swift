@@ -53,6 +53,8 @@ extension StorageLimits {
     static func small(_ random: inout SplitMix64) -> StorageLimits {
         var limits = StorageLimits()
         limits.segmentBytes = [24, 32, 64][Int(random.next(below: 3))] << 10
+        limits.leastSegmentBytes = [16 << 10, limits.segmentBytes][Int(random.next(below: 2))]
+        limits.segmentsOfState = 1
         limits.maxFrameBytes = [512, 2 << 10, 8 << 10][Int(random.next(below: 3))]
         limits.tailBytes = [0, 2 << 10, 16 << 10][Int(random.next(below: 3))]
         limits.maxPositions = [4, 64, 1024][Int(random.next(below: 3))]
@@ -77,7 +79,8 @@ extension ReplicaLimits {
         limits.proposeBytesPerTurn = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]
         limits.transferTimeout = .milliseconds(600)
         limits.keyspace.valueSize = 512
-        limits.snapshotLogBytes = [6 << 10, 24 << 10, 1 << 40][Int(random.next(below: 3))]
+        limits.snapshotLogBytes = [12 << 10, 48 << 10, 1 << 40][Int(random.next(below: 3))]
+        limits.leastKeptLogBytes = 16 << 10
         limits.keptEntries = [0, 20, 300][Int(random.next(below: 3))]
         limits.snapshotChunkBytes = [64, 1 << 10][Int(random.next(below: 2))]
         limits.snapshotWorkBytes = [256, 4 << 10][Int(random.next(below: 2))]

@@ -9,11 +9,14 @@ struct SegmentSpan: Sendable, Equatable {
     var first: Index
     /// The last index of any of its frames, superseded or not.
     var last: Index
+    /// Of its frames.
+    var bytes: Int
 
     init(_ frame: FrameHeader) {
         number = frame.segment
         first = frame.firstIndex
         last = frame.lastIndex
+        bytes = frame.extent
     }
 }
 
@@ -23,6 +26,7 @@ extension Deque<SegmentSpan> {
         let span = SegmentSpan(frame)
         if let current = last, current.number == span.number {
             self[count - 1].last = Swift.max(current.last, span.last)
+            self[count - 1].bytes += span.bytes
         } else {
             append(span)
         }

@@ -15,13 +15,17 @@ extension Storage {
         reads.void(before: firstIndex)
     }
 
-    /// How many bytes the log takes on the disk, in whole segments.
-    public var logBytes: Int { spans.count * limits.segmentBytes }
+    /// How many bytes the frames of the log take on the disk.
+    public var logBytes: Int { spans.reduce(0) { $0 + $1.bytes } }
 
-    /// Where the last `bytes` of the log begin, in whole segments; the log's first index when there are no more.
+    /// Where the last `bytes` of the log begin, or a little before: at the begin of a segment.
     public func firstIndex(ofLast bytes: Int) -> Index {
-        let count = max(1, bytes / limits.segmentBytes)
-        return spans.count > count ? max(firstIndex, spans[spans.count - count].first) : firstIndex
+        var kept = 0
+        for span in spans.reversed() {
+            kept += span.bytes
+            if kept >= bytes { return max(firstIndex, span.first) }
+        }
+        return firstIndex
     }
 
     /// The number of segments, counted from the oldest, that hold nothing any more and are not being read.

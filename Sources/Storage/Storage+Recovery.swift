@@ -27,7 +27,7 @@ extension Storage {
             .sync(.stateDraft),
             .rename(.stateDraft, to: .state),
         ]
-        steps += Self.steps(preparing: 1, size: limits.segmentBytes, member: identity.member)
+        steps += Self.steps(preparing: 1, size: min(limits.leastSegmentBytes, limits.segmentBytes), member: identity.member)
         steps += Self.steps(replacing: identity)
         return DiskOperation(id: 0, lane: .log, steps: steps)
     }

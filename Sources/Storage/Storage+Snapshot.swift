@@ -6,6 +6,8 @@ import LogFormat
 struct SnapshotDraft {
     let index: Index
     let term: Term
+    /// The log's bytes, when it began.
+    let writtenBefore: Int
     /// Content that waits, and its bytes.
     var chunks = Deque<Bytes>()
     var waiting = 0
@@ -31,7 +33,7 @@ extension Storage {
     public mutating func beginSnapshot(index: Index, term: Term) {
         precondition(draft == nil, "one snapshot is written at a time")
         precondition(index > snapshot?.index ?? 0, "a snapshot that is older than the newest")
-        draft = SnapshotDraft(index: index, term: term)
+        draft = SnapshotDraft(index: index, term: term, writtenBefore: writtenBytes)
     }
 
     /// The next of its content. The caller watches `snapshotBacklogBytes`.
@@ -49,6 +51,8 @@ extension Storage {
     public mutating func abandonSnapshot() { draft.update { $0.isAbandoned = true } }
 
     public var isWritingSnapshot: Bool { draft != nil }
+    /// Bytes of log written since the newest snapshot began.
+    public var logBytesSinceSnapshot: Int { writtenBytes - writtenBeforeSnapshot }
     /// Content handed in and not yet written.
     public var snapshotBacklogBytes: Int { draft?.waiting ?? 0 }
 
@@ -162,6 +166,7 @@ extension Storage {
             draft = nil
             snapshot = SnapshotHeader(index: ended.index, term: ended.term, member: member, length: ended.written)
             snapshots.append(ended.index)
+            writtenBeforeSnapshot = max(writtenBeforeSnapshot, ended.writtenBefore)
             events.append(.snapshotDurable(index: ended.index))
         case .done where ended.isRemoving:
             draft = nil

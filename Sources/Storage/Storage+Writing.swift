@@ -87,6 +87,7 @@ extension Storage {
         steps.append(.write(.segment(segment.number), offset: segment.offset, slices: [bytes]))
         if limits.sabotage != .logNotSynced { steps.append(.sync(.segment(segment.number))) }
         segment.offset += header.extent
+        writtenBytes += header.extent
         lastWritten = header.lastIndex
         return frame
     }
@@ -99,7 +100,8 @@ extension Storage {
             if plan.count > 0 || (backlog.entries.isEmpty && segment.room >= FrameHeader.extent(payloadBytes: 0)) {
                 return plan
             }
-            guard let next = spares.popFirst() else { return nil }
+            guard let next = spares.first, next.room >= bytesFirstWaitingTakes else { return nil }
+            spares.removeFirst()
             segment = next
         }
     }
@@ -119,6 +121,11 @@ extension Storage {
             count += 1
         }
         return (count, payloadBytes)
+    }
+
+    /// Bytes of a frame with nothing but the first entry that waits.
+    var bytesFirstWaitingTakes: Int {
+        backlog.entries.first.map { FrameHeader.extent(payloadBytes: Frame.size(of: $0)) } ?? 0
     }
 
     private mutating func startWitness() -> DiskOperation? {

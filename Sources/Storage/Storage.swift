@@ -20,6 +20,10 @@ public struct Storage: ~Copyable {
     var segment: OpenSegment
     /// Of the last frame written.
     var sequence: UInt64
+    /// Bytes of all frames written since the start.
+    var writtenBytes = 0
+    /// What `writtenBytes` was when the newest snapshot began: negative when that was before the start.
+    var writtenBeforeSnapshot = 0
     /// The last index in the files, written or being written.
     var lastWritten: Index
     /// The index that the next entry handed in must have.
@@ -92,6 +96,8 @@ public struct Storage: ~Copyable {
         snapshots = recovered.snapshot.map { [$0.index] } ?? []
         firstIndex = recovered.firstIndex
         spans = Deque(recovered.spans)
+        let covered = recovered.snapshot?.index ?? 0
+        writtenBeforeSnapshot = -spans.reduce(0) { $1.last > covered ? $0 + $1.bytes : $0 }
         // The files say otherwise still: the next frame tells them, before anything else comes.
         if recovered.restarts, limits.sabotage != .gapAfterRestart { backlog.restart(at: nextIndex) }
     }
@@ -113,6 +119,7 @@ public struct Storage: ~Copyable {
             precondition(restartAfter <= snapshot?.index ?? 0 && truncateFrom == nil, "no snapshot for the log to follow")
             nextIndex = restartAfter.next
             firstIndex = nextIndex
+            writtenBeforeSnapshot = writtenBytes
             reads.void(before: .init(.max))
         }
         if let truncateFrom {
@@ -163,8 +170,8 @@ public struct Storage: ~Copyable {
         if let (running, job) = logJob, running == id {
             logJob = nil
             logJobEnded(job, result, now: now, into: &events)
-        } else if case .running(id) = preparation {
-            preparationEnded(result, now: now, into: &events)
+        } else if case .running(id, let size) = preparation {
+            preparationEnded(result, size: size, now: now, into: &events)
         } else if removal == id {
             removal = nil
             if case .failed(let error) = result { fail(.disk(error), into: &events) }

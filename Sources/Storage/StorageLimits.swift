@@ -3,8 +3,11 @@ import LogFormat
 
 /// The sizes that bound Storage. They may differ from one start to the next: segments on disk say their own size.
 public struct StorageLimits: Sendable {
-    /// Bytes of a new segment, its header included; a multiple of 4096, under 4 GiB.
+    /// Bytes of a new segment at most, its header included; a multiple of 4096, under 4 GiB.
     public var segmentBytes = 16 << 20
+    /// And at least. Between the two it is this part of the newest snapshot, or what one large entry needs.
+    public var leastSegmentBytes = 2 << 20
+    public var segmentsOfState = 16
     /// A frame gathers entries until it has this many bytes; one larger entry travels alone.
     public var maxFrameBytes = 4 << 20
     /// How many bytes of entries `Recovered.tail` holds at most (but always the last entry).

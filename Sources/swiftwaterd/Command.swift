@@ -59,8 +59,8 @@ struct Command: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How much the log grows, at least, before a snapshot of the store is taken and the log cut behind it: bytes, or "
-                + "with KiB or MiB. A larger store is left half its size.", valueName: "size"))
+            "How far the log may grow, at least, until a snapshot of the store lets it be cut: bytes, or with KiB or MiB. "
+                + "It may always grow to three tenths of the store's size.", valueName: "size"))
     var snapshotAfter = ByteSize(bytes: ReplicaLimits().snapshotLogBytes)
 
     @Option(help: ArgumentHelp("How often a leader is heard, such as 50ms.", valueName: "time"))

@@ -193,6 +193,7 @@ final class TemporaryDirectory {
         defer { setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old) }
         var limits = smallLimits()
         limits.segmentBytes = 65 << 20
+        limits.leastSegmentBytes = limits.segmentBytes
 
         guard case .member(let recovered) = try Storage.recover(from: directory, limits: limits) else { return }
         var storage = Storage(recovered, limits: limits)

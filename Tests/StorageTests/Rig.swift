@@ -29,6 +29,7 @@ struct Model: Equatable {
 func smallLimits(segment: Int = 24 << 10) -> StorageLimits {
     var limits = StorageLimits()
     limits.segmentBytes = segment
+    limits.leastSegmentBytes = segment
     limits.maxFrameBytes = 4 << 10
     limits.readBytes = 1 << 10
     limits.positionSpacing = 1 << 10

@@ -36,6 +36,7 @@ import VirtualDisk
         var limits = smallLimits()
         limits.snapshotWriteBytes = 1_000
         limits.snapshotSyncBytes = 2_000
+        if seed % 2 == 0 { (limits.leastSegmentBytes, limits.segmentsOfState) = (16 << 10, 1) }
         let disk = VirtualDisk()
         _ = disk.run(Storage.format(Identity(member: 7, name: "n1"), limits: limits))
         for round in 0..<12 {
