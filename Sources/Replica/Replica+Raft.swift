@@ -128,7 +128,7 @@ extension Replica {
             answer(write.request.id, size: write.request.body.size, .failed(.notLeader), into: &effects)
             return
         }
-        redispatchAt = now + limits.redispatchPause
+        pauseDispatch()
         hold(write.request, until: write.expiry)
     }
 

@@ -56,7 +56,7 @@ extension Replica {
                         requests: round.requests))
             case .lostLeadership, .noLeader, .overloaded:
                 // Nothing was read: another leader may be asked, as long as the caller waits.
-                redispatchAt = now + limits.redispatchPause
+                pauseDispatch()
                 for waiting in round.requests { hold(waiting.request, until: waiting.expiry) }
             }
         }

@@ -108,12 +108,20 @@ extension Replica {
             let failure = waitsInVain ? Failure.removed : .noLeader
             answer(first.request.id, size: first.request.body.size, .failed(failure), into: &effects)
         }
-        guard !held.isEmpty, raft.leader != nil, now >= redispatchAt else { return }
+        guard !held.isEmpty, raft.leader != nil, mayRedispatch else { return }
         for _ in 0..<held.count {
             let next = held.removeFirst()
             dispatch(next.request, expiry: next.expiry, into: &effects)
         }
     }
+
+    /// Who leads now, or nobody, is not to be asked again at once; another one is.
+    mutating func pauseDispatch() {
+        redispatchAt = now + limits.redispatchPause
+        refusedBy = raft.leader
+    }
+
+    var mayRedispatch: Bool { now >= redispatchAt || raft.leader != refusedBy }
 
     /// Nobody will tell a member that was removed who leads now: those who wait here ask another.
     var waitsInVain: Bool { raft.isRemoved && raft.leader == nil }
@@ -132,7 +140,7 @@ extension Replica {
                 .failure(let failure)
             where failure.code == .unknown && limits.sabotage == .forwardRetried && waiting.expiry > now:
                 // Certain that nothing was applied, so asking the next leader cannot apply it twice.
-                redispatchAt = now + limits.redispatchPause
+                pauseDispatch()
                 hold(waiting.request, until: waiting.expiry)
             case .failure(let failure):
                 answer(result.id, size: size, .failed(failure), into: &effects)

@@ -43,6 +43,8 @@ public struct Replica: ~Copyable {
     var held = Deque<HeldRequest>()
     /// When `held` may be tried again after a leader that said it was none.
     var redispatchAt = Instant.zero
+    /// Who led when one of `held` was refused.
+    var refusedBy: MemberID?
 
     /// Linearizable reads that wait for their round to begin.
     var gatheredReads: [HeldRequest] = []
@@ -179,7 +181,7 @@ public struct Replica: ~Copyable {
         if hasMoreToDo { return now }
         var next = min(raft.deadline, storage.deadline)
         if let first = held.first {
-            next = min(next, raft.leader != nil ? max(redispatchAt, now) : waitsInVain ? now : first.expiry)
+            next = min(next, raft.leader != nil ? mayRedispatch ? now : redispatchAt : waitsInVain ? now : first.expiry)
         }
         if let round = confirmed.first { next = min(next, round.expiry) }
         if let transfer { next = min(next, transfer.expiry) }
