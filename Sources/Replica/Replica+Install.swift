@@ -148,6 +148,7 @@ extension Replica {
         if point.index > keyspace.appliedIndex || limits.sabotage == .olderSnapshotInstalled {
             effects.released = keyspace.frozen()
             let isDigested = keyspace.digested != nil
+            keysInSnapshot = installed.count
             keyspace = installed
             // Writes of a leader that was, committed and not yet applied: they are in it, with what answer nobody can tell.
             while let write = proposed.first, write.index <= point.index {

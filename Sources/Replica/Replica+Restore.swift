@@ -37,6 +37,7 @@ extension Replica {
         self.init(
             raft: Raft(restored, parameters: parameters), firstIndex: recovered.firstIndex,
             storage: Storage(recovered, limits: storageLimits), limits: limits, now: now)
+        keysInSnapshot = keyspace.count
         self.keyspace = keyspace
     }
 

@@ -12,6 +12,7 @@ extension Replica {
         /// Which of them; work that comes back for another is void.
         var number: UInt64
         var point: SnapshotPoint
+        var keyCount: Int
         /// What is left to encode, when nobody is at it.
         var rest: SnapshotEncoder?
     }
@@ -33,6 +34,7 @@ extension Replica {
         snapshotting = Snapshotting(
             number: snapshotNumber,
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
+            keyCount: keyspace.count,
             rest: encoder)
     }
 
@@ -51,8 +53,23 @@ extension Replica {
     /// The log goes on while a snapshot is written. As much as it did last time is foreseen, within bounds: what is left of the
     /// allowance must be worth a snapshot.
     private var isSnapshotDue: Bool {
-        let allowed = max(limits.snapshotLogBytes, snapshotBytes / 100 * limits.snapshotLogPercent)
-        return storage.logBytesSinceSnapshot >= allowed - min(logBytesDuringSnapshot, allowed / 4 * 3)
+        let log = storage.logBytesSinceSnapshot
+        guard log >= limits.snapshotLogBytes / 4 else { return false }
+        let allowed = allowedLogBytes
+        return log >= allowed - min(logBytesDuringSnapshot, allowed / 4 * 3)
+    }
+
+    /// Two snapshots, S of the old state and S + f L of the one to come, and the log L between them are to take no more than
+    /// (2 + p) (S + f L), where f is the part of the log that made new keys: L <= p S / (1 - (1 + p) f). A store that only
+    /// grows takes no more with a long log than without; a restart has to read it, though.
+    private var allowedLogBytes: Int {
+        let most = max(limits.growingLogBytes, snapshotBytes)
+        let covered = raft.snapshot?.index ?? 0
+        let entries = keyspace.appliedIndex > covered ? Int(keyspace.appliedIndex.rawValue - covered.rawValue) : 1
+        let fresh = min(1_000, max(0, keyspace.count - keysInSnapshot) * 1_000 / entries)
+        let rest = 1_000 - fresh * (100 + limits.snapshotLogPercent) / 100
+        guard rest > 0 else { return max(limits.snapshotLogBytes, most) }
+        return max(limits.snapshotLogBytes, min(snapshotBytes / rest * 10 * limits.snapshotLogPercent, most))
     }
 
     /// Hands out the next piece of work, unless the disk is behind.
@@ -76,6 +93,7 @@ extension Replica {
         if let current = snapshotting, current.point.index == index {
             snapshotting = nil
             logBytesDuringSnapshot = storage.logBytesSinceSnapshot
+            keysInSnapshot = current.keyCount
             input.tookSnapshot = current.point
             cutLog(behind: current.point)
         } else {

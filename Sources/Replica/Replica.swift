@@ -67,6 +67,8 @@ public struct Replica: ~Copyable {
 
     /// Bytes of log that were written while the last snapshot was.
     var logBytesDuringSnapshot = 0
+    /// How many keys the newest snapshot holds.
+    var keysInSnapshot = 0
     var snapshotting: Snapshotting?
     var snapshotNumber: UInt64 = 0
     var snapshotRetryAt = Instant.zero

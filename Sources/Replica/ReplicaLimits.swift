@@ -27,6 +27,8 @@ public struct ReplicaLimits: Sendable {
     /// state.
     public var snapshotLogBytes = 8 << 20
     public var snapshotLogPercent = 30
+    /// A store that grows may have more of it: so many bytes, or as much as the last snapshot.
+    public var growingLogBytes = 64 << 20
     /// How many entries stay in the log behind a snapshot at most, for followers a little behind; and of how many bytes: an
     /// eighth of the snapshot, between these two.
     public var keptEntries = 100_000
