@@ -106,18 +106,24 @@ struct OrderedMap: Sendable {
         if !isKnownUniquelyReferenced(&node) { node = Node(copying: node) }
     }
 
+    /// Visits the records at (unless `excluding`) and behind `key` (nil: all) in order, where they stand, until `visit` says
+    /// false. A record that were handed over would be retained, in memory that nobody has looked at for long.
+    func forEach(from key: Bytes?, excluding: Bool, _ visit: (UnsafePointer<Record>) -> Bool) {
+        _ = Self.forEach(root, from: key, excluding: excluding, visit)
+    }
+
     /// Visits the records at and behind `key` in order, until `visit` says false.
     func forEach(from key: Bytes, _ visit: (Record) -> Bool) {
-        _ = Self.forEach(root, from: key, excluding: false, visit)
+        forEach(from: key, excluding: false) { visit($0.pointee) }
     }
 
     /// Visits the records behind `key` (nil: all) in order, until `visit` says false.
     func forEach(after key: Bytes?, _ visit: (Record) -> Bool) {
-        _ = Self.forEach(root, from: key, excluding: true, visit)
+        forEach(from: key, excluding: true) { visit($0.pointee) }
     }
 
     private static func forEach(
-        _ node: Node, from key: Bytes?, excluding: Bool, _ visit: (Record) -> Bool
+        _ node: Node, from key: Bytes?, excluding: Bool, _ visit: (UnsafePointer<Record>) -> Bool
     ) -> Bool {
         if node.isLeaf {
             var first = 0
@@ -125,8 +131,11 @@ struct OrderedMap: Sendable {
                 let (at, found) = node.locate(key)
                 first = found && excluding ? at + 1 : at
             }
-            for at in first..<node.records.count where !visit(node.records[at]) { return false }
-            return true
+            return node.records.withUnsafeBufferPointer { records in
+                guard let start = records.baseAddress else { return true }
+                for at in first..<records.count where !visit(start + at) { return false }
+                return true
+            }
         }
         let first = key.map { node.child(for: $0) } ?? 0
         guard forEach(node.children[first], from: key, excluding: excluding, visit) else { return false }

@@ -18,8 +18,8 @@ public struct SnapshotEncoder: Sendable {
     /// The next session, and its next answer; none before the session itself is written.
     private var session = 0
     private var answer: Int?
-    /// The last key written.
-    private var lastKey: Bytes?
+    /// The key that stopped the last chunk: it found no room, or it was written alone.
+    private var stop: (key: Bytes, isWritten: Bool)?
     /// A record that fills a chunk alone, as far as it is not yet written.
     private var large: Bytes?
     private var checksum: UInt32 = 0
@@ -119,34 +119,34 @@ public struct SnapshotEncoder: Sendable {
     }
 
     private mutating func fillKeys(_ writer: inout ByteWriter) {
-        var last: Bytes?
-        var tooLarge: Record?
-        var isAtEnd = true
+        // Nothing of a record is kept that is written: to hold it costs more than to copy its bytes.
+        var stop: Record?
         let limit = chunkBytes + SnapshotFormat.chunkHeadBytes
         var given = 0
-        contents.map.forEach(after: lastKey) { record in
-            let size = record.encodedSizeBound
-            guard writer.count + size <= limit else {
-                isAtEnd = false
-                if last == nil { tooLarge = record }
+        contents.map.forEach(from: self.stop?.key, excluding: self.stop?.isWritten ?? false) { record in
+            guard writer.count + record.pointee.encodedSizeBound <= limit else {
+                stop = record.pointee
                 return false
             }
-            record.encode(into: &writer)
-            last = record.key
+            record.pointee.encode(into: &writer)
             given += 1
             return true
         }
-        if let tooLarge {
-            var whole = ByteWriter(capacity: tooLarge.encodedSizeBound)
-            tooLarge.encode(into: &whole)
+        guard let stop else {
+            keysGiven += given
+            stage = .end
+            return
+        }
+        let isAlone = given == 0
+        if isAlone {
+            var whole = ByteWriter(capacity: stop.encodedSizeBound)
+            stop.encode(into: &whole)
             large = whole.finish()
-            last = tooLarge.key
             given = 1
         }
         // The frozen version keeps the key's record alive, so that its slice keeps nothing more.
-        lastKey = last ?? lastKey
+        self.stop = (stop.key, isWritten: isAlone)
         keysGiven += given
-        if isAtEnd { stage = .end }
     }
 
     private mutating func finish(_ writer: consuming ByteWriter, goesOn: Bool) -> Bytes {
