@@ -4,7 +4,8 @@
 Three members on loopback; h2load sends one Get again and again: to the leader with each consistency, to a follower, and to all
 three members at once. A run counts only when every answer has the bytes of a right one (bench_vs_etcd.py tells why that proves
 it). Beside the rates stand the processor's time that a read took, of the members and of h2load: on a machine whose processors
-are all in use, it and nothing else decides how many reads there can be.
+are all in use, it and nothing else decides how many reads there can be. With `--share` each member has so much of one processor
+for itself and no more (a control group of the kernel's; needs root): what machines of their own would be to them.
 """
 
 import argparse
@@ -24,6 +25,36 @@ from bench_vs_etcd import Broken, Swiftwater, compiled_messages, free_ports, h2l
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STRENGTHS = ("LINEARIZABLE", "LEASE", "LOCAL")
+
+
+class Shares:
+    """A control group for each process, with a part of a processor."""
+
+    PERIOD_US = 10_000
+
+    def __init__(self, processes, percent):
+        root = pathlib.Path("/sys/fs/cgroup")
+        self.groups = []
+        old = root / "cpu"
+        for number, process in enumerate(processes):
+            group = (old if old.is_dir() else root) / f"swiftwater-{os.getpid()}-{number}"
+            quota = self.PERIOD_US * percent // 100
+            try:
+                group.mkdir()
+                self.groups.append(group)
+                if old.is_dir():
+                    (group / "cpu.cfs_period_us").write_text(str(self.PERIOD_US))
+                    (group / "cpu.cfs_quota_us").write_text(str(quota))
+                else:
+                    (group / "cpu.max").write_text(f"{quota} {self.PERIOD_US}")
+                (group / "cgroup.procs").write_text(str(process.pid))
+            except OSError as error:
+                raise Broken(f"no control group for --share: {error}") from error
+
+    def end(self):
+        """After its processes: a group that holds one does not go."""
+        for group in self.groups:
+            group.rmdir()
 
 
 class Reads:
@@ -66,6 +97,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=3.0, help="about how long a run takes")
     parser.add_argument("--load", default="100x1", help="clients x streams")
     parser.add_argument("--value-size", type=int, default=256, help="bytes")
+    parser.add_argument("--share", type=int, metavar="PERCENT", help="what each member has of one processor")
     parser.add_argument("--json", help="also write every run to this file")
     return parser.parse_args()
 
@@ -79,8 +111,12 @@ def main():
     value = (b"swiftwater " * (options.value_size // 11 + 1))[:options.value_size]
     store = Swiftwater(directory, free_ports(3), value, options.swiftwaterd, messages)
 
+    shares = Shares(store.processes, options.share) if options.share else None
+
     def clean_up():
         store.stop()
+        if shares:
+            shares.end()
         shutil.rmtree(directory, ignore_errors=True)
 
     atexit.register(clean_up)
@@ -90,7 +126,8 @@ def main():
     wanted = [("the leader", [leader], strength) for strength in STRENGTHS]
     wanted += [("a follower", [follower], strength) for strength in STRENGTHS]
     wanted += [("all three", store.ports, strength) for strength in STRENGTHS]
-    print(f"{options.load} clients x streams, values of {options.value_size} bytes, {os.cpu_count()} processors")
+    print(f"{options.load} clients x streams, values of {options.value_size} bytes, {os.cpu_count()} processors"
+          + (f", of one of which each member has {options.share} %" if options.share else ""))
     runs, requests = [], {}
     for turn in range(options.rounds + 1):
         for place, ports, strength in wanted:

@@ -12,14 +12,14 @@ extension Replica {
         /// Which of them; work that comes back for another is void.
         var number: UInt64
         var point: SnapshotPoint
-        var keyCount: Int
         /// What is left to encode, when nobody is at it.
         var rest: SnapshotEncoder?
+        var pace: SnapshotPace
     }
 
-    /// Begins one when the log has outgrown the state, or will have when it is done.
+    /// Begins one when the log is half as long as it may become.
     mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
-        guard isSnapshotDue && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
+        guard storage.logBytesSinceSnapshot >= allowedLogBytes / 2 && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
             !storage.isWritingSnapshot, effects.failure == nil
         else { return }
         let index = keyspace.appliedIndex
@@ -34,8 +34,9 @@ extension Replica {
         snapshotting = Snapshotting(
             number: snapshotNumber,
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
-            keyCount: keyspace.count,
-            rest: encoder)
+            rest: encoder,
+            pace: SnapshotPace(
+                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: allowedLogBytes / 8 * 3, now: now))
     }
 
     /// What writes a version of this keyspace as a snapshot; nil when the log does not know its term any more.
@@ -50,34 +51,16 @@ extension Replica {
     /// Bytes of the newest snapshot's content; 0 when there is none.
     public var snapshotBytes: Int { storage.snapshot?.length ?? 0 }
 
-    /// The log goes on while a snapshot is written. As much as it did last time is foreseen, within bounds: what is left of the
-    /// allowance must be worth a snapshot.
-    private var isSnapshotDue: Bool {
-        let log = storage.logBytesSinceSnapshot
-        guard log >= limits.snapshotLogBytes / 4 else { return false }
-        let allowed = allowedLogBytes
-        return log >= allowed - min(logBytesDuringSnapshot, allowed / 4 * 3)
-    }
-
-    /// Two snapshots, S of the old state and S + f L of the one to come, and the log L between them are to take no more than
-    /// (2 + p) (S + f L), where f is the part of the log that made new keys: L <= p S / (1 - (1 + p) f). A store that only
-    /// grows takes no more with a long log than without; a restart has to read it, though.
-    private var allowedLogBytes: Int {
-        let most = max(limits.growingLogBytes, snapshotBytes)
-        let covered = raft.snapshot?.index ?? 0
-        let entries = keyspace.appliedIndex > covered ? Int(keyspace.appliedIndex.rawValue - covered.rawValue) : 1
-        let fresh = min(1_000, max(0, keyspace.count - keysInSnapshot) * 1_000 / entries)
-        let rest = 1_000 - fresh * (100 + limits.snapshotLogPercent) / 100
-        guard rest > 0 else { return max(limits.snapshotLogBytes, most) }
-        return max(limits.snapshotLogBytes, min(snapshotBytes / rest * 10 * limits.snapshotLogPercent, most))
-    }
-
-    /// Hands out the next piece of work, unless the disk is behind.
+    /// Hands out the next piece of work, unless the disk is behind or it is too early for it.
     mutating func continueSnapshot(into effects: inout ReplicaEffects) {
         guard let current = snapshotting, let rest = current.rest,
-            storage.snapshotBacklogBytes < limits.snapshotBacklogBytes
+            storage.snapshotBacklogBytes < limits.snapshotBacklogBytes,
+            now >= nextSnapshotPiece || current.pace.isDue(keysDone: rest.keysGiven, logBytes: storage.logBytesSinceSnapshot)
         else { return }
-        snapshotting.update { $0.rest = nil }
+        snapshotting.update {
+            $0.rest = nil
+            $0.pace.lastPiece = now
+        }
         effects.snapshotWork = SnapshotWork(number: current.number, encoder: rest, bytes: limits.snapshotWorkBytes)
     }
 
@@ -92,8 +75,7 @@ extension Replica {
     mutating func snapshotIsDurable(_ index: Index, into effects: inout ReplicaEffects) {
         if let current = snapshotting, current.point.index == index {
             snapshotting = nil
-            logBytesDuringSnapshot = storage.logBytesSinceSnapshot
-            keysInSnapshot = current.keyCount
+            keysInSnapshot = current.pace.keyCount
             input.tookSnapshot = current.point
             cutLog(behind: current.point)
         } else {
@@ -105,8 +87,7 @@ extension Replica {
     /// Slow followers get entries as long as the log has them: some stay, and all that a snapshot on its way leads to.
     mutating func cutLog(behind point: SnapshotPoint) {
         let kept = min(point.index.rawValue, UInt64(limits.keptEntries))
-        let bytes = min(limits.keptLogBytes, max(limits.leastKeptLogBytes, snapshotBytes / 8))
-        var through = max(Index(point.index.rawValue - kept), storage.firstIndex(ofLast: bytes).previous)
+        var through = max(Index(point.index.rawValue - kept), storage.firstIndex(ofLast: keptLogBytes).previous)
         if let limit = raft.compactionLimit, storage.logBytes < limits.keptLogBytesWhileSending {
             through = min(through, limit)
         }

@@ -65,8 +65,6 @@ public struct Replica: ~Copyable {
     var transfer: PendingTransfer?
     var pendingChange: PendingChange?
 
-    /// Bytes of log that were written while the last snapshot was.
-    var logBytesDuringSnapshot = 0
     /// How many keys the newest snapshot holds.
     var keysInSnapshot = 0
     var snapshotting: Snapshotting?
@@ -186,6 +184,7 @@ public struct Replica: ~Copyable {
             next = min(next, raft.leader != nil ? mayRedispatch ? now : redispatchAt : waitsInVain ? now : first.expiry)
         }
         if let round = confirmed.first { next = min(next, round.expiry) }
+        if storage.snapshotBacklogBytes < limits.snapshotBacklogBytes { next = min(next, nextSnapshotPiece) }
         if let transfer { next = min(next, transfer.expiry) }
         if let pendingChange { next = min(next, pendingChange.expiry) }
         return next

@@ -22,15 +22,14 @@ public struct ReplicaLimits: Sendable {
     public var transferTimeout = Interval.seconds(2)
     /// How long a change of members may take, a newcomer's catching up included, when the caller names no time.
     public var membershipTimeout = Interval.seconds(600)
-    /// How many bytes of log there may be since the last snapshot when the next one is done: so many, or this part of the
-    /// snapshot's own size when that is more. Two snapshots are on the disk meanwhile: with the log, less than three times the
-    /// state.
+    /// How many bytes of log there may be since the last snapshot when the next one is done: so many; or as much as keeps all
+    /// that is on the disk, both snapshots included, below this part of the state.
     public var snapshotLogBytes = 8 << 20
-    public var snapshotLogPercent = 30
+    public var diskPercent = 270
     /// A store that grows may have more of it: so many bytes, or as much as the last snapshot.
     public var growingLogBytes = 64 << 20
     /// How many entries stay in the log behind a snapshot at most, for followers a little behind; and of how many bytes: an
-    /// eighth of the snapshot, between these two.
+    /// sixteenth of the snapshot, between these two.
     public var keptEntries = 100_000
     public var leastKeptLogBytes = 2 << 20
     public var keptLogBytes = 32 << 20
@@ -41,6 +40,8 @@ public struct ReplicaLimits: Sendable {
     public var snapshotWorkBytes = 1 << 20
     /// Bytes of a snapshot that may wait for the disk; the work, or the leader that sends it, waits meanwhile.
     public var snapshotBacklogBytes = 4 << 20
+    /// How long a snapshot waits for the log to grow before it goes on all the same.
+    public var snapshotPause = Interval.milliseconds(100)
     /// How long to wait after a snapshot found no space.
     public var snapshotRetry = Interval.seconds(10)
     /// What this member accepts when it leads.

@@ -14,6 +14,7 @@ public final class DiskExecutor: Sendable {
     public let path: String
     private let directory: Descriptor
     private let files = Mutex<[DiskFile: Descriptor]>([:])
+    private let direct = DirectWriter()
     /// Descriptors kept open; past this many all are closed, and opened again when needed.
     private static let maxOpenFiles = 64
 
@@ -82,6 +83,7 @@ public final class DiskExecutor: Sendable {
 
     private func forget(_ names: [DiskFile]) {
         files.withLock { files in for name in names { files[name] = nil } }
+        direct.forget(names)
     }
 
     /// What errno says of `call`.
@@ -136,19 +138,34 @@ extension DiskExecutor {
 
     private func write(_ slices: [Bytes], to file: DiskFile, at offset: Int) throws(DiskError) {
         let descriptor = try open(file)
+        if case .snapshotDraft = file, slices.count > 1 || slices.first.map({ $0.count > Format.blockBytes }) ?? false {
+            return try direct.write(slices, to: file, at: offset, opened: { openDirectly(file) }) { (bytes, offset) throws(DiskError) in
+                try write(bytes, to: descriptor, of: file, at: offset)
+            }
+        }
         var offset = offset
         for slice in slices where !slice.isEmpty {
-            try slice.withUnsafeBytes { (bytes) throws(DiskError) in
-                var done = 0
-                while done < bytes.count {
-                    let count = pwrite(descriptor.number, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
-                    if count < 0, errno == EINTR { continue }
-                    guard count > 0 else { throw failure("pwrite", file) }
-                    done += count
-                }
-            }
+            try slice.withUnsafeBytes { (bytes) throws(DiskError) in try write(bytes, to: descriptor, of: file, at: offset) }
             offset += slice.count
         }
+    }
+
+    private func write(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Descriptor, of file: DiskFile, at offset: Int
+    ) throws(DiskError) {
+        var done = 0
+        while done < bytes.count {
+            let count = pwrite(descriptor.number, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw failure("pwrite", file) }
+            done += count
+        }
+    }
+
+    /// Nil where the file system has no such thing.
+    private func openDirectly(_ file: DiskFile) -> Descriptor? {
+        let number = openat(directory.number, file.name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | DirectWriter.flag)
+        return number >= 0 ? Descriptor(number) : nil
     }
 
     func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {

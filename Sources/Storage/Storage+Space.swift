@@ -29,9 +29,12 @@ extension Storage {
     }
 
     /// The log of a small store takes little space: what lies prepared, and what waits to go, is whole segments.
+    public var usualSegmentBytes: Int {
+        min(limits.segmentBytes, max(limits.leastSegmentBytes, (snapshot?.length ?? 0) / limits.segmentsOfState))
+    }
+
     private var nextSegmentBytes: Int {
-        let byState = (snapshot?.length ?? 0) / limits.segmentsOfState
-        let wanted = max(limits.leastSegmentBytes, byState, Format.framesStart + bytesFirstWaitingTakes)
+        let wanted = max(usualSegmentBytes, Format.framesStart + bytesFirstWaitingTakes)
         let blocks = (wanted + Format.blockBytes - 1) / Format.blockBytes
         return min(limits.segmentBytes, blocks * Format.blockBytes)
     }

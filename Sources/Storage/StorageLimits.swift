@@ -7,7 +7,7 @@ public struct StorageLimits: Sendable {
     public var segmentBytes = 16 << 20
     /// And at least. Between the two it is this part of the newest snapshot, or what one large entry needs.
     public var leastSegmentBytes = 2 << 20
-    public var segmentsOfState = 16
+    public var segmentsOfState = 32
     /// A frame gathers entries until it has this many bytes; one larger entry travels alone.
     public var maxFrameBytes = 4 << 20
     /// How many bytes of entries `Recovered.tail` holds at most (but always the last entry).

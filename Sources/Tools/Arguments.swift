@@ -140,6 +140,8 @@ struct Arguments {
 }
 
 extension Wire.Consistency {
+    static let all: [Self] = [.linearizable, .lease, .local]
+
     /// As it is typed.
     var name: String {
         switch self {
@@ -150,8 +152,7 @@ extension Wire.Consistency {
     }
 
     init(named name: String) throws(UsageError) {
-        let all: [Self] = [.linearizable, .lease, .local]
-        guard let known = all.first(where: { $0.name == name }) else {
+        guard let known = Self.all.first(where: { $0.name == name }) else {
             throw UsageError("--consistency is linearizable, lease or local, not '\(name)'")
         }
         self = known

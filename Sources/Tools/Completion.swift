@@ -60,11 +60,11 @@ public struct Completion: Equatable, Sendable {
         }
         guard let reference = CommandReference.atPrompt.first(where: { $0.name == name || $0.aliases.contains(name) })
         else { return [] }
-        let others = before.dropFirst().filter { !$0.hasPrefix("--") }.count
+        let (others, option) = words(before.dropFirst(), of: reference)
         if cursor.word.hasPrefix("--"), others == 0 {
             return reference.options.map { Bytes(utf8: $0.name) }.filter { $0.hasPrefix(cursor.word) }
         }
-        if let last = before.last, last == "--node" || last == "--from" || last == "--to" { return members(cursor.word, lookUp) }
+        if let option { return values(of: option, cursor.word, lookUp) }
         let isRepeated = reference.arguments.last == .members
         guard others < reference.arguments.count || isRepeated else { return [] }
         switch reference.arguments[isRepeated ? 0 : others] {
@@ -75,6 +75,30 @@ public struct Completion: Equatable, Sendable {
         case .command: return commands(cursor.word, chapter: nil)
         case .value, .newName, .address: return []
         }
+    }
+
+    /// How many of the words are arguments, neither options nor their values; and the option at the end whose value is next.
+    private static func words(
+        _ words: ArraySlice<Bytes>, of reference: CommandReference
+    ) -> (arguments: Int, option: CommandReference.Option?) {
+        var arguments = 0
+        var option: CommandReference.Option?
+        for word in words {
+            if option != nil {
+                option = nil
+            } else if word.hasPrefix("--") {
+                option = reference.options.first { $0.value != nil && Bytes(utf8: $0.name) == word }
+            } else {
+                arguments += 1
+            }
+        }
+        return (arguments, option)
+    }
+
+    private static func values(of option: CommandReference.Option, _ word: Bytes, _ lookUp: (Lookup) -> [Bytes]) -> [Bytes] {
+        if option.value == "NAME" { return members(word, lookUp) }
+        guard option.name == "--consistency" else { return [] }
+        return Wire.Consistency.all.map { Bytes(utf8: $0.name) }.filter { $0.hasPrefix(word) }
     }
 
     private static func members(_ word: Bytes, _ lookUp: (Lookup) -> [Bytes]) -> [Bytes] {

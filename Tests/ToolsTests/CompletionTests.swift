@@ -36,6 +36,8 @@ struct CompletionTests {
             ("transaction ge", "transaction get "), ("transaction get gre", "transaction get greeting "),
             ("set a b; ap", "set a b; append "), ("set a b; get gre", "set a b; get greeting "), ("zzz", ""), ("get zzz", ""),
             ("nonsense gre", ""), ("get greeting more", ""),
+            ("get --consistency le", "get --consistency lease "), ("keys --consistency l", "lease linearizable local"),
+            ("get --consistency lease gre", "get --consistency lease greeting "), ("keys --limit 3 user/ada", "user/ada user/adam"),
         ])
     func finishes(typed: String, expected: String) { #expect(line(typed) == expected) }
 

@@ -1,0 +1,56 @@
+import Base
+import Consensus
+import Keyspace
+import Storage
+
+/// How far a snapshot must be by how much the log has grown: its work is spread over the writes, so that none of them meets more
+/// of it than others do.
+struct SnapshotPace {
+    /// Of the snapshot.
+    var keyCount: Int
+    /// Bytes of the log when it began.
+    var logBytes: Int
+    /// It is to be done when the log has grown by so many.
+    var span: Int
+    /// When work was last handed out.
+    var lastPiece: Instant
+
+    init(keyCount: Int, logBytes: Int, span: Int, now: Instant) {
+        self.keyCount = keyCount
+        self.logBytes = logBytes
+        self.span = max(1, span)
+        lastPiece = now
+    }
+
+    func isDue(keysDone: Int, logBytes now: Int) -> Bool {
+        Double(keysDone) * Double(span) <= Double(now - logBytes) * Double(keyCount)
+    }
+}
+
+// How long the log may become (docs/decisions/snapshots.md).
+extension Replica {
+    /// Two snapshots, S of the old state and S + f L of the one to come, the log L between them and what else there is of it
+    /// (R) are to take no more than p (S + f L), where f is the part of the log that made new keys:
+    /// L <= ((p - 2) S - R) / (1 - (p - 1) f). A store that only grows takes no more with a long log than without; a restart
+    /// has to read it, though.
+    var allowedLogBytes: Int {
+        let least = limits.snapshotLogBytes
+        let most = max(least, limits.growingLogBytes, snapshotBytes)
+        let covered = raft.snapshot?.index ?? 0
+        let entries = keyspace.appliedIndex > covered ? Int(keyspace.appliedIndex.rawValue - covered.rawValue) : 1
+        let fresh = min(1_000, max(0, keyspace.count - keysInSnapshot) * 1_000 / entries)
+        let weight = 1_000 - fresh * (limits.diskPercent - 100) / 100
+        guard weight > 0 else { return most }
+        let rest = keptLogBytes + 3 * storage.usualSegmentBytes
+        return max(least, min((snapshotBytes / 100 * (limits.diskPercent - 200) - rest) / weight * 1_000, most))
+    }
+
+    /// What stays of the log behind a snapshot.
+    var keptLogBytes: Int { min(limits.keptLogBytes, max(limits.leastKeptLogBytes, snapshotBytes / 16)) }
+
+    /// When the next piece of a snapshot is handed out though nothing is written.
+    var nextSnapshotPiece: Instant {
+        guard let current = snapshotting, current.rest != nil else { return .never }
+        return current.pace.lastPiece + limits.snapshotPause
+    }
+}

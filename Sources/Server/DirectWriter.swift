@@ -1,0 +1,113 @@
+import Base
+import Glibc
+import LogFormat
+import Storage
+import Synchronization
+
+/// Writes a large file past the kernel's page cache. A snapshot is written once and hardly ever read: to copy it into pages that
+/// push out others took half of what a snapshot cost, and its syncs, which then write all of it at a time, held up the log's.
+///
+/// Whole blocks go directly, from memory that is aligned as they are; what is left at either end goes through the cache. A block
+/// is written in one way or in the other, never in both. Where a file system cannot do it all goes through the cache.
+final class DirectWriter: Sendable {
+    private struct State {
+        var file: DiskFile?
+        /// Nil where it cannot be had.
+        var descriptor: DiskExecutor.Descriptor?
+        var buffer: AlignedMemory?
+    }
+
+    private let state = Mutex(State())
+    private static let block = Format.blockBytes
+
+    /// O_DIRECT, which glibc's headers hide from Swift.
+    #if arch(arm64) || arch(arm)
+        static let flag: Int32 = 0o200000
+    #else
+        static let flag: Int32 = 0o40000
+    #endif
+
+    /// Nothing is known of these names any more.
+    func forget(_ names: [DiskFile]) {
+        state.withLock { state in
+            guard let file = state.file, names.contains(file) else { return }
+            state.file = nil
+            state.descriptor = nil
+        }
+    }
+
+    /// - Parameters:
+    ///   - opened: a new descriptor with O_DIRECT; nil where there is none.
+    ///   - buffered: writes bytes to an offset through the page cache.
+    func write(
+        _ slices: [Bytes], to file: DiskFile, at offset: Int, opened: () -> DiskExecutor.Descriptor?,
+        buffered: (UnsafeRawBufferPointer, Int) throws(DiskError) -> Void
+    ) throws(DiskError) {
+        try state.withLock { (state) throws(DiskError) in
+            if state.file != file {
+                state.file = file
+                state.descriptor = opened()
+            }
+            let memory = state.buffer ?? AlignedMemory(size: 1 << 20, alignment: Self.block)
+            state.buffer = memory
+            // The memory holds the file from `start` on, a whole block; of it `from..<fill` is to be written.
+            var start = offset / Self.block * Self.block
+            var from = offset - start
+            var fill = from
+            for slice in slices {
+                try slice.withUnsafeBytes { (bytes) throws(DiskError) in
+                    var done = 0
+                    while done < bytes.count {
+                        let count = min(bytes.count - done, memory.bytes.count - fill)
+                        UnsafeMutableRawBufferPointer(rebasing: memory.bytes[fill...])
+                            .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[done..<done + count]))
+                        done += count
+                        fill += count
+                        guard fill == memory.bytes.count else { continue }
+                        try Self.flush(memory, from..<fill, start, &state.descriptor, file, buffered)
+                        start += fill
+                        (from, fill) = (0, 0)
+                    }
+                }
+            }
+            try Self.flush(memory, from..<fill, start, &state.descriptor, file, buffered)
+        }
+    }
+
+    private static func flush(
+        _ memory: AlignedMemory, _ range: Range<Int>, _ start: Int, _ descriptor: inout DiskExecutor.Descriptor?, _ file: DiskFile,
+        _ buffered: (UnsafeRawBufferPointer, Int) throws(DiskError) -> Void
+    ) throws(DiskError) {
+        let bytes = UnsafeRawBufferPointer(memory.bytes)
+        let first = (range.lowerBound + block - 1) / block * block
+        let last = max(first, range.upperBound / block * block)
+        if range.lowerBound < first {
+            let head = range.lowerBound..<min(first, range.upperBound)
+            try buffered(UnsafeRawBufferPointer(rebasing: bytes[head]), start + head.lowerBound)
+        }
+        var done = first
+        while done < last, let direct = descriptor {
+            let count = pwrite(direct.number, bytes.baseAddress! + done, last - done, off_t(start + done))
+            if count < 0, errno == EINTR { continue }
+            // The file system, or its device, wants other alignments, or says only now that it cannot.
+            if count < 0, errno == EINVAL || errno == EOPNOTSUPP { descriptor = nil; break }
+            guard count > 0 else { throw DiskError(errno, from: "pwrite", file) }
+            done += count
+            // What is left of a block that was written in part goes through the cache.
+            if !done.isMultiple(of: block) { break }
+        }
+        let rest = done..<max(done, range.upperBound)
+        if !rest.isEmpty { try buffered(UnsafeRawBufferPointer(rebasing: bytes[rest]), start + rest.lowerBound) }
+    }
+}
+
+/// Memory at an address that is a multiple of `alignment`.
+private final class AlignedMemory: @unchecked Sendable {
+    let bytes: UnsafeMutableRawBufferPointer
+
+    init(size: Int, alignment: Int) {
+        bytes = .allocate(byteCount: size, alignment: alignment)
+    }
+
+    deinit { bytes.deallocate() }
+}
