@@ -48,7 +48,7 @@ final class DirectWriter: Sendable {
                 state.file = file
                 state.descriptor = opened()
             }
-            let memory = state.buffer ?? AlignedMemory(size: 1 << 20, alignment: Self.block)
+            let memory = state.buffer ?? AlignedMemory(size: DiskExecutor.bulkBytes, alignment: Self.block)
             state.buffer = memory
             // The memory holds the file from `start` on, a whole block; of it `from..<fill` is to be written.
             var start = offset / Self.block * Self.block

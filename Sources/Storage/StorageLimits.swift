@@ -24,7 +24,7 @@ public struct StorageLimits: Sendable {
     public var maxReads = 4
     /// Bytes of a snapshot that are written in one operation, and after how many of them a sync is due.
     public var snapshotWriteBytes = 1 << 20
-    public var snapshotSyncBytes = 8 << 20
+    public var snapshotSyncBytes = 4 << 20
     /// How long a full disk is left alone before the next try.
     public var spaceRetry = Interval.seconds(1)
     /// How long the log must be quiet before its last frame is witnessed.
