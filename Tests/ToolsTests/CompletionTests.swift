@@ -37,7 +37,7 @@ struct CompletionTests {
             ("set a b; ap", "set a b; append "), ("set a b; get gre", "set a b; get greeting "), ("zzz", ""), ("get zzz", ""),
             ("nonsense gre", ""), ("get greeting more", ""),
             ("get --consistency le", "get --consistency lease "), ("keys --consistency l", "lease linearizable local"),
-            ("get --consistency lease gre", "get --consistency lease greeting "), ("keys --limit 3 user/ada", "user/ada user/adam"),
+            ("get --consistency lease gre", "get --consistency lease greeting "),
         ])
     func finishes(typed: String, expected: String) { #expect(line(typed) == expected) }
 
