@@ -100,12 +100,14 @@ extension Replica {
         incoming.update { $0.point = point }
     }
 
-    /// A leader's snapshot goes before one's own.
+    /// A leader's snapshot goes before one's own; and none is begun while what was written of that is taken away, or the
+    /// leader's would find the next one in its way each time that it asks again.
     private mutating func makeRoomForSnapshot() -> Bool {
         if snapshotting != nil {
             snapshotting = nil
             storage.abandonSnapshot()
         }
+        ownSnapshotAt = now + limits.snapshotYield
         return !storage.isWritingSnapshot
     }
 

@@ -20,6 +20,7 @@ extension Replica {
     /// Begins one when the log is half as long as it may become.
     mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
         guard storage.logBytesSinceSnapshot >= allowedLogBytes / 2 && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
+            now >= ownSnapshotAt,
             !storage.isWritingSnapshot, effects.failure == nil
         else { return }
         let index = keyspace.appliedIndex

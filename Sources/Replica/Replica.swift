@@ -70,6 +70,8 @@ public struct Replica: ~Copyable {
     var snapshotting: Snapshotting?
     var snapshotNumber: UInt64 = 0
     var snapshotRetryAt = Instant.zero
+    /// A leader wants to send one: none of one's own is begun before.
+    var ownSnapshotAt = Instant.zero
     /// One is to be taken whatever the thresholds say: the simulator's wish.
     var isSnapshotDemanded = false
     /// Which snapshots are being sent: they stay on the disk.

@@ -85,7 +85,8 @@ extension ReplicaLimits {
         limits.snapshotChunkBytes = [64, 1 << 10][Int(random.next(below: 2))]
         limits.snapshotWorkBytes = [256, 4 << 10][Int(random.next(below: 2))]
         limits.snapshotBacklogBytes = 2 << 10
-        limits.snapshotPause = .milliseconds(20)
+        limits.snapshotPause = .milliseconds(2)
+        limits.snapshotYield = .milliseconds(200)
         limits.snapshotRetry = .milliseconds(400)
         return limits
     }

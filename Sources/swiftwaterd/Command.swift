@@ -60,7 +60,7 @@ struct Command: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "How far the log may grow, at least, until a snapshot of the store lets it be cut: bytes, or with KiB or MiB. "
-                + "It may always grow to two fifths of the store's size.", valueName: "size"))
+                + "It may always grow to half of the store's size.", valueName: "size"))
     var snapshotAfter = ByteSize(bytes: ReplicaLimits().snapshotLogBytes)
 
     @Option(help: ArgumentHelp("How often a leader is heard, such as 50ms.", valueName: "time"))

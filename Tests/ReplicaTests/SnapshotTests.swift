@@ -1,10 +1,11 @@
 import Base
 import Consensus
 import Keyspace
-import Replica
 import Storage
 import Testing
 import VirtualDisk
+
+@testable import Replica
 
 @Suite("Snapshots of whole members")
 struct SnapshotTests {
@@ -88,6 +89,44 @@ struct SnapshotTests {
         cluster.run(for: .seconds(2))
         fill(cluster, 20, from: 550)
         expectSame(cluster)
+    }
+
+    @Test("a member that has one of its own to take at any time takes the leader's first")
+    func yielding() throws {
+        let cluster = cluster(3)
+        let away = cluster.members.first { $0.number != cluster.electLeader().number }!
+        // Due whenever there is anything new, and in so small pieces that it is never done before the leader's comes.
+        away.limits.snapshotLogBytes = 1
+        away.limits.snapshotChunkBytes = 64
+        away.limits.snapshotWorkBytes = 64
+        cluster.restart(away.number)
+        fill(cluster, 100)
+        cluster.isolate(away.number)
+        fill(cluster, 500, from: 100)
+        cluster.heal()
+        cluster.run(for: .seconds(3))
+        #expect(cluster.snapshotReplies.contains(.installed))
+        expectSame(cluster)
+    }
+
+    @Test("a snapshot goes on with the log, and by itself when nothing is written")
+    func pace() throws {
+        let pace = SnapshotPace(keyCount: 1_000, logBytes: 500, span: 2_000, now: .zero)
+        #expect(pace.isDue(keysDone: 0, logBytes: 500) && !pace.isDue(keysDone: 1, logBytes: 500))
+        #expect(pace.isDue(keysDone: 500, logBytes: 1_500) && !pace.isDue(keysDone: 501, logBytes: 1_500))
+        #expect(pace.isDue(keysDone: 1_000, logBytes: 2_500))
+
+        let cluster = cluster(1)
+        let member = cluster.electLeader()
+        member.limits.snapshotWorkBytes = 700
+        cluster.restart(member.number)
+        cluster.run(for: .seconds(1))
+        fill(cluster, 60)
+        let before = member.replica!.replica.view.snapshotIndex
+        member.replica!.replica.isSnapshotDemanded = true
+        fill(cluster, 1, from: 60)
+        let isTaken = cluster.run(for: .seconds(3)) { member.replica!.replica.view.snapshotIndex > before }
+        #expect(isTaken, "nothing is written meanwhile")
     }
 
     @Test("a transfer that entries overtook does not keep a member from taking snapshots of its own")
