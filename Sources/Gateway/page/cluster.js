@@ -19,7 +19,7 @@ export class ClusterView {
     this.written = '';
     this.charts = [
       ['Writes a second', (rates) => rates.writes], ['Reads a second', (rates) => rates.reads],
-      ['Mean time to an answer', (rates) => rates.answer, milliseconds], ['Leaders seen in a minute', (rates) => rates.leaders],
+      ['Mean time to an answer', (rates) => rates.answer, milliseconds], ['New leaders in a minute', (rates) => rates.leaders],
       ['Entries in the log', (rates) => rates.entries], ['Size of the snapshot', (rates) => rates.snapshot, bytes],
     ].map(([title, value, words = number]) => {
       const line = s('polyline');
