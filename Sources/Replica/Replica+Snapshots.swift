@@ -17,9 +17,9 @@ extension Replica {
         var pace: SnapshotPace
     }
 
-    /// Begins one when the log is half as long as it may become.
+    /// Begins one early enough to be done when the log is as long as it may become.
     mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
-        guard storage.logBytesSinceSnapshot >= allowedLogBytes / 2 && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
+        guard storage.logBytesSinceSnapshot >= snapshotSpan.start && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
             now >= ownSnapshotAt,
             !storage.isWritingSnapshot, effects.failure == nil
         else { return }
@@ -37,7 +37,7 @@ extension Replica {
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
             rest: encoder,
             pace: SnapshotPace(
-                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: allowedLogBytes / 8 * 3, now: now))
+                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: snapshotSpan.length, now: now))
     }
 
     /// What writes a version of this keyspace as a snapshot; nil when the log does not know its term any more.

@@ -26,8 +26,10 @@ public struct ReplicaLimits: Sendable {
     /// that is on the disk, both snapshots included, below this part of the state.
     public var snapshotLogBytes = 8 << 20
     public var diskPercent = 270
+    /// But so many bytes, less two and a half times the state: a store of few keys has a log that is worth to be read.
+    public var leastDiskBytes = 128 << 20
     /// A store that grows may have more of it: so many bytes, or as much as the last snapshot.
-    public var growingLogBytes = 64 << 20
+    public var growingLogBytes = 96 << 20
     /// How many entries stay in the log behind a snapshot at most, for followers a little behind; and of how many bytes: an
     /// sixteenth of the snapshot, between these two.
     public var keptEntries = 100_000

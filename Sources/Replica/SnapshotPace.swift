@@ -32,7 +32,7 @@ extension Replica {
     /// Two snapshots, S of the old state and S + f L of the one to come, the log L between them and what else there is of it
     /// (R) are to take no more than p (S + f L), where f is the part of the log that made new keys:
     /// L <= ((p - 2) S - R) / (1 - (p - 1) f). A store that only grows takes no more with a long log than without; a restart
-    /// has to read it, though.
+    /// has to read it, though. A small store may have more than p times its size.
     var allowedLogBytes: Int {
         let least = limits.snapshotLogBytes
         let most = max(least, limits.growingLogBytes, snapshotBytes)
@@ -41,12 +41,27 @@ extension Replica {
         let fresh = min(1_000, max(0, keyspace.count - keysInSnapshot) * 1_000 / entries)
         let weight = 1_000 - fresh * (limits.diskPercent - 100) / 100
         guard weight > 0 else { return most }
-        let rest = keptLogBytes + 3 * storage.usualSegmentBytes
-        return max(least, min((snapshotBytes / 100 * (limits.diskPercent - 200) - rest) / weight * 1_000, most))
+        let rest = 2 * snapshotBytes + keptLogBytes + 3 * storage.usualSegmentBytes
+        return max(least, min((max(leastDiskBytes, wantedDiskBytes) - rest) / weight * 1_000, most))
     }
 
-    /// What stays of the log behind a snapshot.
-    var keptLogBytes: Int { min(limits.keptLogBytes, max(limits.leastKeptLogBytes, snapshotBytes / 16)) }
+    private var wantedDiskBytes: Int { snapshotBytes / 100 * limits.diskPercent }
+
+    /// What a small store may have; less and less as it grows, so that it is never three times one of some size.
+    private var leastDiskBytes: Int { limits.leastDiskBytes - snapshotBytes / 2 * 5 }
+
+    /// What stays of the log behind a snapshot: of what a small store may have and does not need, a quarter.
+    var keptLogBytes: Int {
+        let unneeded = (leastDiskBytes - wantedDiskBytes) / 4
+        return min(limits.keptLogBytes, max(limits.leastKeptLogBytes, snapshotBytes / 16, unneeded))
+    }
+
+    /// From how many bytes of log on a snapshot is due, and over how many more its work is spread: no more than it is worth.
+    var snapshotSpan: (start: Int, length: Int) {
+        let allowed = allowedLogBytes
+        let length = min(allowed / 8 * 3, max(limits.snapshotLogBytes / 8 * 3, snapshotBytes))
+        return (allowed / 8 * 7 - length, length)
+    }
 
     /// When the next piece of a snapshot is handed out though nothing is written.
     var nextSnapshotPiece: Instant {

@@ -59,9 +59,9 @@ struct Command: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How far the log may grow, at least, until a snapshot of the store lets it be cut: bytes, or with KiB or MiB. "
-                + "It may always grow to half of the store's size.", valueName: "size"))
-    var snapshotAfter = ByteSize(bytes: ReplicaLimits().snapshotLogBytes)
+            "How far the log may grow, at least, until a snapshot of the store lets it be cut: bytes, or with KiB or MiB (as far "
+                + "as the data directory stays below 128 MiB, or 2.7 times the store).", valueName: "size"))
+    var snapshotAfter: ByteSize?
 
     @Option(help: ArgumentHelp("How often a leader is heard, such as 50ms.", valueName: "time"))
     var heartbeat = Duration(interval: .milliseconds(50))
@@ -91,7 +91,10 @@ struct Command: ParsableCommand {
         options.join = join
         options.isLearner = learner
         options.maxValueSize = maxValueSize.bytes
-        options.replicaLimits.snapshotLogBytes = snapshotAfter.bytes
+        if let snapshotAfter {
+            options.replicaLimits.snapshotLogBytes = snapshotAfter.bytes
+            options.replicaLimits.leastDiskBytes = 0
+        }
         options.heartbeatInterval = heartbeat.interval
         options.electionTimeout = electionTimeout.interval
         options.enableFaults = enableFaults

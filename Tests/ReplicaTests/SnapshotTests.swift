@@ -13,6 +13,7 @@ struct SnapshotTests {
         let cluster = VirtualCluster(size, newcomers: newcomers, seed: seed)
         for member in cluster.members {
             member.limits.snapshotLogBytes = 6_000
+            member.limits.leastDiskBytes = 0
             member.limits.keptEntries = 5
             member.limits.snapshotChunkBytes = 700
             member.limits.snapshotWorkBytes = 1_500
