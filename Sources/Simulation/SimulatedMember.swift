@@ -82,6 +82,8 @@ final class SimulatedMember {
 
     /// The configurations of its log, oldest first, as the checkers know them. Never empty.
     @exclusivity(unchecked) var configurations: [KnownConfiguration] = []
+    /// Its last campaigns, with the voters that it knew when each began.
+    @exclusivity(unchecked) var campaigns: [(term: UInt64, voters: MemberSet)] = []
     /// Whom it keeps connections to, and the configuration that says so.
     @exclusivity(unchecked) var peers = MemberSet()
     @exclusivity(unchecked) var peersIndex: Index?

@@ -28,16 +28,21 @@ extension World {
     /// else makes a term.
     func checkTerm(_ glance: Glance, _ member: SimulatedMember) {
         let term = glance.term.rawValue
-        if glance.role == .candidate { oracle.highestCampaign = max(oracle.highestCampaign, term) }
+        if glance.role == .candidate {
+            oracle.highestCampaign = max(oracle.highestCampaign, term)
+            if member.campaigns.count == 8 { member.campaigns.removeFirst() }
+            member.campaigns.append((term, member.configuration.voters))
+        }
         if term > oracle.highestCampaign {
             report("terms", "n\(member.number) enters term \(term), and nobody campaigned for it")
         }
     }
 
     /// "A candidate only increments its term if it first learns from a majority of the cluster that they would be willing
-    /// to grant the candidate their votes" (9.6). Whoever is handed leadership need not ask.
+    /// to grant the candidate their votes" (9.6). Whoever is handed leadership need not ask. The majority is one of the voters
+    /// that it knew then: its question leaves when its term is durable, which on a disk that hangs is much later.
     func checkPreVotes(of member: SimulatedMember, _ term: UInt64) {
-        let voters = member.configuration.voters
+        let voters = member.campaigns.last { $0.term == term }?.voters ?? member.configuration.voters
         let count = grants(Ballot(term: term, candidate: member.number, preVote: true), voters)
         guard count <= voters.count / 2 else { return }
         report("pre-votes", "n\(member.number) campaigns in term \(term) with the pre-votes of \(count) of \(voters.count)")
