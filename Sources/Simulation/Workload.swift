@@ -79,7 +79,7 @@ extension ReplicaLimits {
         limits.proposeBytesPerTurn = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]
         limits.transferTimeout = .milliseconds(600)
         limits.keyspace.valueSize = 512
-        limits.snapshotLogBytes = [12 << 10, 48 << 10, 1 << 40][Int(random.next(below: 3))]
+        limits.snapshotLogBytes = [48 << 10, 160 << 10, 1 << 40][Int(random.next(below: 3))]
         limits.leastDiskBytes = 0
         limits.leastKeptLogBytes = 16 << 10
         limits.keptEntries = [0, 20, 300][Int(random.next(below: 3))]
