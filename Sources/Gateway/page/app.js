@@ -30,6 +30,8 @@ function show() {
     if (name === chosen()) link.setAttribute('aria-current', 'page'); else link.removeAttribute('aria-current');
   }
   document.title = `${$(`nav a[href="#${chosen()}"]`).textContent} · Swiftwater`;
+  // A view begins at its top, however far down the one before was.
+  scrollTo(0, 0);
   views[chosen()].opened?.();
 }
 

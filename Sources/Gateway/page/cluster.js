@@ -120,7 +120,8 @@ export class ClusterView {
         waited += now.waited_us - before.waited_us;
         answered += now.answered - before.answered;
       }
-      const minute = this.history.state(name, time - 60_000).state;
+      // A page that was opened less than a minute ago counts from when the members first answered it.
+      const minute = this.history.state(name, Math.max(time - 60_000, this.history.start + 1_500)).state;
       if (minute && now.uptime_ms >= minute.uptime_ms) rates.leaders = Math.max(rates.leaders, now.leader_changes - minute.leader_changes);
     }
     rates.answer = answered ? waited / answered / 1_000 : 0;
