@@ -110,6 +110,28 @@ struct SnapshotTests {
         expectSame(cluster)
     }
 
+    @Test("a member that gave its own snapshot up for the leader's begins no other at once")
+    func yieldingForAWhile() throws {
+        let cluster = cluster(3)
+        let follower = cluster.members.first { $0.number != cluster.electLeader().number }!
+        follower.limits.snapshotLogBytes = 1
+        follower.limits.snapshotChunkBytes = 64
+        follower.limits.snapshotWorkBytes = 64
+        cluster.restart(follower.number)
+        fill(cluster, 100)
+        let began = cluster.run(for: .seconds(5)) { follower.replica!.replica.snapshotting != nil }
+        #expect(began)
+        let view = follower.replica!.replica.view
+        follower.turn.snapshotChunks.append(
+            SnapshotChunk(
+                call: 999, term: view.term, index: view.appliedIndex.advanced(by: 500), indexTerm: view.term, offset: 0, data: "SWsk",
+                isLast: false))
+        let gaveUp = cluster.run(for: .milliseconds(300)) { follower.replica!.replica.snapshotting == nil }
+        #expect(gaveUp)
+        let again = cluster.run(for: .milliseconds(500)) { follower.replica!.replica.snapshotting != nil }
+        #expect(!again, "the leader asks again, and must find nothing in its way")
+    }
+
     @Test("a snapshot goes on with the log, and by itself when nothing is written")
     func pace() throws {
         let pace = SnapshotPace(keyCount: 1_000, logBytes: 500, span: 2_000, now: .zero)
