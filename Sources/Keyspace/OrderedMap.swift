@@ -107,7 +107,7 @@ struct OrderedMap: Sendable {
     }
 
     /// Visits the records at (unless `excluding`) and behind `key` (nil: all) in order, where they stand, until `visit` says
-    /// false. A record that were handed over would be retained, in memory that nobody has looked at for long.
+    /// false. A record that is handed over is retained, in memory that nobody has looked at for long.
     func forEach(from key: Bytes?, excluding: Bool, _ visit: (UnsafePointer<Record>) -> Bool) {
         _ = Self.forEach(root, from: key, excluding: excluding, visit)
     }

@@ -20,13 +20,6 @@ final class DirectWriter: Sendable {
     private let state = Mutex(State())
     private static let block = Format.blockBytes
 
-    /// O_DIRECT, which glibc's headers hide from Swift.
-    #if arch(arm64) || arch(arm)
-        static let flag: Int32 = 0o200000
-    #else
-        static let flag: Int32 = 0o40000
-    #endif
-
     /// Nothing is known of these names any more.
     func forget(_ names: [DiskFile]) {
         state.withLock { state in
@@ -99,15 +92,4 @@ final class DirectWriter: Sendable {
         let rest = done..<max(done, range.upperBound)
         if !rest.isEmpty { try buffered(UnsafeRawBufferPointer(rebasing: bytes[rest]), start + rest.lowerBound) }
     }
-}
-
-/// Memory at an address that is a multiple of `alignment`.
-private final class AlignedMemory: @unchecked Sendable {
-    let bytes: UnsafeMutableRawBufferPointer
-
-    init(size: Int, alignment: Int) {
-        bytes = .allocate(byteCount: size, alignment: alignment)
-    }
-
-    deinit { bytes.deallocate() }
 }

@@ -14,7 +14,8 @@ public final class DiskExecutor: Sendable {
     public let path: String
     private let directory: Descriptor
     private let files = Mutex<[DiskFile: Descriptor]>([:])
-    private let direct = DirectWriter()
+    private let directWriter = DirectWriter()
+    private let directReader = DirectReader()
     /// Descriptors kept open; past this many all are closed, and opened again when needed.
     private static let maxOpenFiles = 64
 
@@ -64,7 +65,7 @@ public final class DiskExecutor: Sendable {
         case .syncDirectory:
             guard fsync(directory.number) == 0 else { throw failure("fsync", nil) }
         case .read(let file, let offset, let count):
-            reads.append(try read(file, offset: offset, count: count))
+            reads.append(try readPiece(of: file, offset: offset, count: count))
         }
     }
 
@@ -83,7 +84,8 @@ public final class DiskExecutor: Sendable {
 
     private func forget(_ names: [DiskFile]) {
         files.withLock { files in for name in names { files[name] = nil } }
-        direct.forget(names)
+        directWriter.forget(names)
+        directReader.forget(names)
     }
 
     /// What errno says of `call`.
@@ -143,7 +145,7 @@ extension DiskExecutor {
     private func write(_ slices: [Bytes], to file: DiskFile, at offset: Int) throws(DiskError) {
         let descriptor = try open(file)
         if case .snapshotDraft = file, slices.count > 1 || slices.first.map({ $0.count > Format.blockBytes }) ?? false {
-            return try direct.write(slices, to: file, at: offset, opened: { openDirectly(file) }) { (bytes, offset) throws(DiskError) in
+            return try directWriter.write(slices, to: file, at: offset, opened: { openDirectly(file, O_WRONLY) }) { (bytes, offset) throws(DiskError) in
                 try write(bytes, to: descriptor, of: file, at: offset)
             }
         }
@@ -167,9 +169,18 @@ extension DiskExecutor {
     }
 
     /// Nil where the file system has no such thing.
-    private func openDirectly(_ file: DiskFile) -> Descriptor? {
-        let number = openat(directory.number, file.name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | DirectWriter.flag)
+    private func openDirectly(_ file: DiskFile, _ access: Int32) -> Descriptor? {
+        let number = openat(directory.number, file.name, access | O_CLOEXEC | O_NOFOLLOW | AlignedMemory.openFlag)
         return number >= 0 ? Descriptor(number) : nil
+    }
+
+    private func readPiece(of file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {
+        if case .snapshot = file,
+            let piece = try directReader.read(file, offset: offset, count: count, opened: { openDirectly(file, O_RDONLY) })
+        {
+            return piece
+        }
+        return try read(file, offset: offset, count: count)
     }
 
     func read(_ file: DiskFile, offset: Int, count: Int) throws(DiskError) -> Bytes {

@@ -23,6 +23,19 @@ struct SnapshotTests {
         return cluster
     }
 
+    /// A cluster with 100 entries, and a follower that has a snapshot of its own to take whenever there is anything new, in so
+    /// small pieces that it is never done before the leader's comes.
+    private func slowSnapshots() -> (VirtualCluster, follower: VirtualMember) {
+        let cluster = cluster(3)
+        let follower = cluster.members.first { $0.number != cluster.electLeader().number }!
+        follower.limits.snapshotLogBytes = 1
+        follower.limits.snapshotChunkBytes = 64
+        follower.limits.snapshotWorkBytes = 64
+        cluster.restart(follower.number)
+        fill(cluster, 100)
+        return (cluster, follower)
+    }
+
     private func fill(_ cluster: VirtualCluster, _ count: Int, from first: Int = 0) {
         for number in first..<first + count {
             guard let leader = cluster.leader else { continue }
@@ -94,14 +107,7 @@ struct SnapshotTests {
 
     @Test("a member that has one of its own to take at any time takes the leader's first")
     func yielding() throws {
-        let cluster = cluster(3)
-        let away = cluster.members.first { $0.number != cluster.electLeader().number }!
-        // Due whenever there is anything new, and in so small pieces that it is never done before the leader's comes.
-        away.limits.snapshotLogBytes = 1
-        away.limits.snapshotChunkBytes = 64
-        away.limits.snapshotWorkBytes = 64
-        cluster.restart(away.number)
-        fill(cluster, 100)
+        let (cluster, away) = slowSnapshots()
         cluster.isolate(away.number)
         fill(cluster, 500, from: 100)
         cluster.heal()
@@ -112,13 +118,7 @@ struct SnapshotTests {
 
     @Test("a member that gave its own snapshot up for the leader's begins no other at once")
     func yieldingForAWhile() throws {
-        let cluster = cluster(3)
-        let follower = cluster.members.first { $0.number != cluster.electLeader().number }!
-        follower.limits.snapshotLogBytes = 1
-        follower.limits.snapshotChunkBytes = 64
-        follower.limits.snapshotWorkBytes = 64
-        cluster.restart(follower.number)
-        fill(cluster, 100)
+        let (cluster, follower) = slowSnapshots()
         let began = cluster.run(for: .seconds(5)) { follower.replica!.replica.snapshotting != nil }
         #expect(began)
         let view = follower.replica!.replica.view
