@@ -32,23 +32,32 @@ extension Replica {
     /// Two snapshots, S of the old state and S + f L of the one to come, the log L between them and what else there is of it
     /// (R) are to take no more than p (S + f L), where f is the part of the log that made new keys:
     /// L <= ((p - 2) S - R) / (1 - (p - 1) f). A store that only grows takes no more with a long log than without; a restart
-    /// has to read it, though. A small store may have more than p times its size.
+    /// has to read it, though. A small store may have more than p times its size: D - q (S + f L), and so
+    /// L <= (D - (q + 2) S - R) / (1 + (q + 1) f).
     var allowedLogBytes: Int {
-        let least = limits.snapshotLogBytes
-        let most = max(least, limits.growingLogBytes, snapshotBytes)
-        let covered = raft.snapshot?.index ?? 0
-        let entries = keyspace.appliedIndex > covered ? Int(keyspace.appliedIndex.rawValue - covered.rawValue) : 1
-        let fresh = min(1_000, max(0, keyspace.count - keysInSnapshot) * 1_000 / entries)
-        let weight = 1_000 - fresh * (limits.diskPercent - 100) / 100
-        guard weight > 0 else { return most }
+        let most = max(limits.snapshotLogBytes, limits.growingLogBytes, snapshotBytes)
         let rest = 2 * snapshotBytes + keptLogBytes + 3 * storage.usualSegmentBytes
-        return max(least, min((max(leastDiskBytes, wantedDiskBytes) - rest) / weight * 1_000, most))
+        let fresh = freshPerMille
+        let weight = 1_000 - fresh * (limits.diskPercent - 100) / 100
+        let large = weight > 0 ? (wantedDiskBytes - rest) / weight * 1_000 : most
+        let small = (leastDiskBytes - rest) / (1_000 + fresh * (Self.leastDiskPercent + 100) / 100) * 1_000
+        return max(limits.snapshotLogBytes, min(max(large, small), most))
+    }
+
+    /// The part of the log since the snapshot that made new keys.
+    private var freshPerMille: Int {
+        let covered = raft.snapshot?.index ?? 0
+        guard keyspace.appliedIndex > covered else { return 0 }
+        let entries = Int(keyspace.appliedIndex.rawValue - covered.rawValue)
+        return min(1_000, max(0, keyspace.count - keysInSnapshot) * 1_000 / entries)
     }
 
     private var wantedDiskBytes: Int { snapshotBytes / 100 * limits.diskPercent }
 
     /// What a small store may have; less and less as it grows, so that it is never three times one of some size.
-    private var leastDiskBytes: Int { limits.leastDiskBytes - snapshotBytes / 2 * 5 }
+    private var leastDiskBytes: Int { limits.leastDiskBytes - snapshotBytes / 100 * Self.leastDiskPercent }
+    /// Of the state: q.
+    private static let leastDiskPercent = 250
 
     /// What stays of the log behind a snapshot: of what a small store may have and does not need, a quarter.
     var keptLogBytes: Int {

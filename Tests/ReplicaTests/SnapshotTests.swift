@@ -132,6 +132,19 @@ struct SnapshotTests {
         #expect(!again, "the leader asks again, and must find nothing in its way")
     }
 
+    @Test("a small store that wrote its keys again and again has a shorter log than one that only grew")
+    func smallStores() throws {
+        let cluster = VirtualCluster(1, newcomers: 0, seed: 1)
+        let member = cluster.electLeader()
+        fill(cluster, 40)
+        let growing = member.replica!.replica.allowedLogBytes
+        #expect(growing == member.limits.growingLogBytes)
+        fill(cluster, 360, from: 40)
+        let overwritten = member.replica!.replica.allowedLogBytes
+        // A tenth of it made keys: the snapshot of that, the log, and what stays of it are within the bound.
+        #expect(overwritten < member.limits.leastDiskBytes * 10 / 13 && overwritten > member.limits.leastDiskBytes / 3)
+    }
+
     @Test("a snapshot goes on with the log, and by itself when nothing is written")
     func pace() throws {
         let pace = SnapshotPace(keyCount: 1_000, logBytes: 500, span: 2_000, now: .zero)
