@@ -8,24 +8,11 @@ import Synchronization
 /// pages that push out others, is no gain. Whole blocks come into memory that is aligned as they are, and what was asked for of
 /// them is copied out.
 final class DirectReader: Sendable {
-    private struct State {
-        var file: DiskFile?
-        /// Nil where it cannot be had.
-        var descriptor: DiskExecutor.Descriptor?
-        var buffer: AlignedMemory?
-    }
-
-    private let state = Mutex(State())
+    private let state = Mutex(DirectFile())
     private static let block = Format.blockBytes
 
     /// Nothing is known of these names any more.
-    func forget(_ names: [DiskFile]) {
-        state.withLock { state in
-            guard let file = state.file, names.contains(file) else { return }
-            state.file = nil
-            state.descriptor = nil
-        }
-    }
+    func forget(_ names: [DiskFile]) { state.withLock { $0.forget(names) } }
 
     /// `count` bytes from `offset`, fewer at the end of the file; nil where the file system cannot do it.
     ///
@@ -34,13 +21,9 @@ final class DirectReader: Sendable {
         _ file: DiskFile, offset: Int, count: Int, opened: () -> DiskExecutor.Descriptor?
     ) throws(DiskError) -> Bytes? {
         try state.withLock { (state) throws(DiskError) in
-            if state.file != file {
-                state.file = file
-                state.descriptor = opened()
-            }
+            state.turn(to: file, opened: opened)
             guard let descriptor = state.descriptor else { return nil }
-            let memory = state.buffer ?? AlignedMemory(size: DiskExecutor.bulkBytes, alignment: Self.block)
-            state.buffer = memory
+            let memory = state.memory()
             var isRefused = false
             let bytes = try Bytes(capacity: count) { (result) throws(DiskError) in
                 var done = 0
@@ -49,7 +32,7 @@ final class DirectReader: Sendable {
                     let start = (offset + done) / Self.block * Self.block
                     let from = offset + done - start
                     let blocks = (from + count - done + Self.block - 1) / Self.block * Self.block
-                    let got = pread(descriptor.number, memory.bytes.baseAddress, min(blocks, memory.bytes.count), off_t(start))
+                    let got = pread(descriptor.number, memory.baseAddress, min(blocks, memory.count), off_t(start))
                     if got < 0, errno == EINTR { continue }
                     // The file system, or its device, wants other alignments, or says only now that it cannot.
                     isRefused = got < 0 && (errno == EINVAL || errno == EOPNOTSUPP)
@@ -58,7 +41,7 @@ final class DirectReader: Sendable {
                     guard got > from else { break }
                     let part = min(got - from, count - done)
                     UnsafeMutableRawBufferPointer(rebasing: result[done...])
-                        .copyMemory(from: UnsafeRawBufferPointer(rebasing: memory.bytes[from..<from + part]))
+                        .copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[from..<from + part]))
                     done += part
                 }
                 return done

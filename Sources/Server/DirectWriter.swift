@@ -10,24 +10,11 @@ import Synchronization
 /// Whole blocks go directly, from memory that is aligned as they are; what is left at either end goes through the cache. A block
 /// is written in one way or in the other, never in both. Where a file system cannot do it all goes through the cache.
 final class DirectWriter: Sendable {
-    private struct State {
-        var file: DiskFile?
-        /// Nil where it cannot be had.
-        var descriptor: DiskExecutor.Descriptor?
-        var buffer: AlignedMemory?
-    }
-
-    private let state = Mutex(State())
+    private let state = Mutex(DirectFile())
     private static let block = Format.blockBytes
 
     /// Nothing is known of these names any more.
-    func forget(_ names: [DiskFile]) {
-        state.withLock { state in
-            guard let file = state.file, names.contains(file) else { return }
-            state.file = nil
-            state.descriptor = nil
-        }
-    }
+    func forget(_ names: [DiskFile]) { state.withLock { $0.forget(names) } }
 
     /// - Parameters:
     ///   - opened: a new descriptor with O_DIRECT; nil where there is none.
@@ -37,12 +24,8 @@ final class DirectWriter: Sendable {
         buffered: (UnsafeRawBufferPointer, Int) throws(DiskError) -> Void
     ) throws(DiskError) {
         try state.withLock { (state) throws(DiskError) in
-            if state.file != file {
-                state.file = file
-                state.descriptor = opened()
-            }
-            let memory = state.buffer ?? AlignedMemory(size: DiskExecutor.bulkBytes, alignment: Self.block)
-            state.buffer = memory
+            state.turn(to: file, opened: opened)
+            let memory = state.memory()
             // The memory holds the file from `start` on, a whole block; of it `from..<fill` is to be written.
             var start = offset / Self.block * Self.block
             var from = offset - start
@@ -51,12 +34,12 @@ final class DirectWriter: Sendable {
                 try slice.withUnsafeBytes { (bytes) throws(DiskError) in
                     var done = 0
                     while done < bytes.count {
-                        let count = min(bytes.count - done, memory.bytes.count - fill)
-                        UnsafeMutableRawBufferPointer(rebasing: memory.bytes[fill...])
+                        let count = min(bytes.count - done, memory.count - fill)
+                        UnsafeMutableRawBufferPointer(rebasing: memory[fill...])
                             .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[done..<done + count]))
                         done += count
                         fill += count
-                        guard fill == memory.bytes.count else { continue }
+                        guard fill == memory.count else { continue }
                         try Self.flush(memory, from..<fill, start, &state.descriptor, file, buffered)
                         start += fill
                         (from, fill) = (0, 0)
@@ -68,10 +51,10 @@ final class DirectWriter: Sendable {
     }
 
     private static func flush(
-        _ memory: AlignedMemory, _ range: Range<Int>, _ start: Int, _ descriptor: inout DiskExecutor.Descriptor?, _ file: DiskFile,
+        _ memory: UnsafeMutableRawBufferPointer, _ range: Range<Int>, _ start: Int, _ descriptor: inout DiskExecutor.Descriptor?, _ file: DiskFile,
         _ buffered: (UnsafeRawBufferPointer, Int) throws(DiskError) -> Void
     ) throws(DiskError) {
-        let bytes = UnsafeRawBufferPointer(memory.bytes)
+        let bytes = UnsafeRawBufferPointer(memory)
         let first = (range.lowerBound + block - 1) / block * block
         let last = max(first, range.upperBound / block * block)
         if range.lowerBound < first {

@@ -170,7 +170,7 @@ extension DiskExecutor {
 
     /// Nil where the file system has no such thing.
     private func openDirectly(_ file: DiskFile, _ access: Int32) -> Descriptor? {
-        let number = openat(directory.number, file.name, access | O_CLOEXEC | O_NOFOLLOW | AlignedMemory.openFlag)
+        let number = openat(directory.number, file.name, access | O_CLOEXEC | O_NOFOLLOW | DirectFile.openFlag)
         return number >= 0 ? Descriptor(number) : nil
     }
 

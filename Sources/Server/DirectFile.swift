@@ -1,0 +1,50 @@
+import Glibc
+import LogFormat
+import Storage
+
+/// The file that is read or written past the page cache at present, and memory for that: aligned as the disk's blocks are.
+struct DirectFile {
+    private var file: DiskFile?
+    /// Nil where the file system has no such thing, or has said so only when it was asked.
+    var descriptor: DiskExecutor.Descriptor?
+    private var aligned: AlignedMemory?
+
+    /// O_DIRECT, which glibc's headers hide from Swift.
+    #if arch(arm64) || arch(arm)
+        static let openFlag: Int32 = 0o200000
+    #else
+        static let openFlag: Int32 = 0o40000
+    #endif
+
+    /// - Parameter opened: a new descriptor with O_DIRECT; nil where there is none.
+    mutating func turn(to file: DiskFile, opened: () -> DiskExecutor.Descriptor?) {
+        guard self.file != file else { return }
+        self.file = file
+        descriptor = opened()
+    }
+
+    /// Nothing is known of these names any more.
+    mutating func forget(_ names: [DiskFile]) {
+        guard let file, names.contains(file) else { return }
+        self.file = nil
+        descriptor = nil
+    }
+
+    /// `DiskExecutor.bulkBytes` of it, as long as this file is.
+    mutating func memory() -> UnsafeMutableRawBufferPointer {
+        let aligned = aligned ?? AlignedMemory(size: DiskExecutor.bulkBytes, alignment: Format.blockBytes)
+        self.aligned = aligned
+        return aligned.bytes
+    }
+}
+
+/// Memory at an address that is a multiple of `alignment`.
+private final class AlignedMemory: @unchecked Sendable {
+    let bytes: UnsafeMutableRawBufferPointer
+
+    init(size: Int, alignment: Int) {
+        bytes = .allocate(byteCount: size, alignment: alignment)
+    }
+
+    deinit { bytes.deallocate() }
+}
