@@ -52,11 +52,18 @@ public final class WorkerThread<Job: Sendable, Outcome: Sendable>: LoopAttachmen
     /// Hands over a job. False when `capacity` jobs are under way already, or after `stop()`: the caller keeps
     /// the job and waits for outcomes. On the loop's thread.
     public func submit(_ job: Job) -> Bool {
+        var job = Optional(job)
+        return submit(taking: &job)
+    }
+
+    /// Hands over a job that is dear to free: nothing of it stays with the caller, who would otherwise free it on the loop when
+    /// the thread has done it before `submit` is back. False as above; then it stays. On the loop's thread.
+    public func submit(taking job: inout Job?) -> Bool {
         loop.mustBeCurrent()
-        guard thread != nil, outstanding < capacity else { return false }
+        guard job != nil, thread != nil, outstanding < capacity else { return false }
         outstanding += 1
         shared.lock.locked {
-            shared.jobs.append(job)
+            shared.jobs.append(job.take()!)
             if shared.jobs.count == 1 { shared.hasWork.signal() }
         }
         return true

@@ -129,6 +129,24 @@ struct WorkerThreadTests {
         }
     }
 
+    @Test("frees a job that was taken from the loop, which keeps nothing of it")
+    func taken() async throws {
+        try await withTestLoop { test in
+            let alive = WitnessCount()
+            let isTaken: Bool = try await test.until { loop, done in
+                let worker = WorkerThread(loop, name: "worker", capacity: 1) { (job: Witness) in job.touch() } onOutcomes: { _ in }
+                var job: Witness? = Witness(alive)
+                #expect(worker.submit(taking: &job))
+                // Before the loop is back: nobody but the thread can have done it.
+                while job == nil, alive.alive > 0 { sched_yield() }
+                var other: Witness? = Witness(alive)
+                #expect(!worker.submit(taking: &other) && other != nil)
+                done(job == nil)
+            }
+            #expect(isTaken)
+        }
+    }
+
     @Test("finishes its jobs when its loop stops, and delivers their outcomes")
     func loopStops() async throws {
         let delivered = WitnessCount()
