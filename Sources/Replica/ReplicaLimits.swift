@@ -30,7 +30,7 @@ public struct ReplicaLimits: Sendable {
     public var leastDiskBytes = 128 << 20
     /// A store that grows may have more of it: so many bytes, or as much as the last snapshot.
     public var growingLogBytes = 96 << 20
-    /// How many entries stay in the log behind a snapshot at most, for followers a little behind; and of how many bytes: an
+    /// How many entries stay in the log behind a snapshot at most, for followers a little behind; and of how many bytes: a
     /// sixteenth of the snapshot, between these two.
     public var keptEntries = 100_000
     public var leastKeptLogBytes = 2 << 20
