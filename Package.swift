@@ -52,11 +52,12 @@ let package = Package(
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
         .target(name: "CProto", dependencies: ["CProtobufC"]),
 
         // Pure: no Foundation, no clock, no randomness, no I/O, no async.
-        room("Base", []),
+        room("Base", ["CISAL"]),
         room("Consensus", ["Base"]),
         room("Keyspace", ["Base"]),
         room("LogFormat", ["Base"]),

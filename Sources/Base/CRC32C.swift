@@ -1,5 +1,7 @@
-/// CRC-32C (Castagnoli), the checksum of iSCSI (RFC 3720, appendix B.4) and of most write-ahead logs.
-/// Slicing by eight: 8 table look-ups for 8 bytes.
+private import CISAL
+
+/// CRC-32C (Castagnoli), the checksum of iSCSI (RFC 3720, appendix B.4) and of most write-ahead logs. ISA-L computes it with
+/// the processor's own instructions, where there are such: 10 bytes in the time that a table needs for one.
 public struct CRC32C: Sendable {
     @usableFromInline var state: UInt32 = 0xffff_ffff
 
@@ -19,7 +21,14 @@ public struct CRC32C: Sendable {
     }
 
     public mutating func add(_ bytes: UnsafeRawBufferPointer) {
-        state = Self.tables.withUnsafeBufferPointer { Self.extend(state, with: bytes, $0) }
+        // The library counts in 32 bits, and takes a pointer through which it does not write.
+        var rest = bytes
+        while let start = rest.baseAddress, !rest.isEmpty {
+            let part = min(rest.count, 1 << 30)
+            let mutable = UnsafeMutableRawPointer(mutating: start).assumingMemoryBound(to: UInt8.self)
+            state = crc32_iscsi(mutable, Int32(part), state)
+            rest = UnsafeRawBufferPointer(rebasing: rest[part...])
+        }
     }
 
     public static func of(_ bytes: Bytes) -> UInt32 {
@@ -27,39 +36,4 @@ public struct CRC32C: Sendable {
         crc.add(bytes)
         return crc.value
     }
-
-    private static func extend(
-        _ state: UInt32, with bytes: UnsafeRawBufferPointer, _ table: UnsafeBufferPointer<UInt32>
-    ) -> UInt32 {
-        var crc = state
-        var offset = 0
-        while offset + 8 <= bytes.count {
-            let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) ^ UInt64(crc)
-            crc = table[7 * 256 + Int(word & 0xff)] ^ table[6 * 256 + Int(word >> 8 & 0xff)]
-                ^ table[5 * 256 + Int(word >> 16 & 0xff)] ^ table[4 * 256 + Int(word >> 24 & 0xff)]
-                ^ table[3 * 256 + Int(word >> 32 & 0xff)] ^ table[2 * 256 + Int(word >> 40 & 0xff)]
-                ^ table[1 * 256 + Int(word >> 48 & 0xff)] ^ table[Int(word >> 56)]
-            offset += 8
-        }
-        while offset < bytes.count {
-            crc = table[Int((crc ^ UInt32(bytes[offset])) & 0xff)] ^ crc >> 8
-            offset += 1
-        }
-        return crc
-    }
-
-    /// tables[256 * k + b]: the state after byte `b` and `k` zero bytes. 0x82f63b78 is the polynomial, reflected.
-    private static let tables: [UInt32] = {
-        var tables = [UInt32](repeating: 0, count: 8 * 256)
-        for byte in 0..<256 {
-            var crc = UInt32(byte)
-            for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0x82f6_3b78 : crc >> 1 }
-            tables[byte] = crc
-        }
-        for index in 256..<8 * 256 {
-            let before = tables[index - 256]
-            tables[index] = tables[Int(before & 0xff)] ^ before >> 8
-        }
-        return tables
-    }()
 }

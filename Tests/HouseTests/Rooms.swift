@@ -12,7 +12,7 @@ enum Rooms {
     /// A sealed border: the only room that sees a C library.
     static let seals = [
         "CProto": "Wire", "CProtobufC": "Wire", "CUV": "EventLoop", "CNGHTTP2": "GRPC", "COpenSSL": "GRPC", "CEdit": "Tools",
-        "CJemalloc": "swiftwaterd",
+        "CJemalloc": "swiftwaterd", "CISAL": "Base",
     ]
 
     /// What no pure room may say: each of these brings in a clock, a generator, a thread or a device.
