@@ -86,7 +86,7 @@ extension Keyspace {
 
     /// Reads a byte of each cache line.
     @inline(__always)
-    private static func touchLines(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    fileprivate static func touchLines(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         var sum: UInt64 = 0
         for at in stride(from: 0, to: bytes.count, by: 64) { sum &+= UInt64(bytes[at]) }
         return sum
@@ -110,6 +110,22 @@ extension Node {
         let head = Self.head(key, skip: prefix.count)
         let at = heads.withUnsafeBufferPointer { Self.firstHead($0, notBefore: head) }
         return records.withUnsafeBufferPointer { at < $0.count ? $0.baseAddress.map { $0 + at } : nil }
+    }
+}
+
+extension Node {
+    /// Reads the first `bytes` of each record, for whoever is about to use them all, one after the other.
+    @discardableResult
+    @inline(never)
+    func touchRecords(_ bytes: Int) -> UInt64 {
+        records.withUnsafeBufferPointer { records in
+            guard let start = records.baseAddress else { return 0 }
+            var sum: UInt64 = 0
+            for at in records.indices {
+                sum &+= (start + at).pointee.withCell { Keyspace.touchLines(UnsafeRawBufferPointer(rebasing: $0.prefix(bytes))) }
+            }
+            return sum
+        }
     }
 }
 

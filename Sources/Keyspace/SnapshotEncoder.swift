@@ -1,7 +1,7 @@
 @_spi(Sabotage) import Base
 
 /// Writes a frozen version of the keyspace as a snapshot, a chunk at a time, on any thread and at any pace: what it keeps
-/// between two chunks is a place in the tree. `SnapshotFormat` has the bytes.
+/// between two chunks is what is left of the tree. `SnapshotFormat` has the bytes.
 public struct SnapshotEncoder: Sendable {
     public let head: SnapshotHead
     /// How many bytes were given so far.
@@ -9,7 +9,10 @@ public struct SnapshotEncoder: Sendable {
     /// How many keys were given so far.
     public private(set) var keysGiven = 0
 
-    private let contents: KeyspaceContents
+    private let sessions: SessionTable
+    private let keyCount: Int
+    /// The keys that are not written yet.
+    private var keys: LeafWalk
     private let chunkBytes: Int
     private var stage = SnapshotFormat.ChunkKind.head
     /// Of the chunk that is being written; `stage` may be further.
@@ -18,8 +21,6 @@ public struct SnapshotEncoder: Sendable {
     /// The next session, and its next answer; none before the session itself is written.
     private var session = 0
     private var answer: Int?
-    /// The key that stopped the last chunk: it found no room, or it was written alone.
-    private var stop: (key: Bytes, isWritten: Bool)?
     /// A record that fills a chunk alone, as far as it is not yet written.
     private var large: Bytes?
     private var checksum: UInt32 = 0
@@ -44,7 +45,9 @@ public struct SnapshotEncoder: Sendable {
     ) {
         precondition(chunkBytes >= 64 && chunkBytes <= SnapshotFormat.maxChunkBytes, "a chunk of 64 bytes to 1 MiB")
         precondition(configurationIndex <= frozen.appliedIndex, "a configuration that the snapshot does not cover")
-        contents = sabotage == .answersNotInSnapshot ? frozen.contents.withoutAnswers : frozen.contents
+        sessions = sabotage == .answersNotInSnapshot ? frozen.contents.sessions.withoutAnswers : frozen.contents.sessions
+        keyCount = frozen.contents.map.count
+        keys = LeafWalk(frozen.contents.map)
         self.chunkBytes = chunkBytes
         head = SnapshotHead(
             frozen.contents, term: term, configurationIndex: configurationIndex, configuration: configuration)
@@ -78,7 +81,7 @@ public struct SnapshotEncoder: Sendable {
             large = whole.finish()
             stage = .sessions
         case .sessions:
-            while session < contents.sessions.sessions.count {
+            while session < sessions.sessions.count {
                 guard let record = nextSessionRecord(room: room(writer)) else { return }
                 guard record.count <= chunkBytes else { large = record; return }
                 writer.write(record)
@@ -87,8 +90,8 @@ public struct SnapshotEncoder: Sendable {
         case .keys:
             fillKeys(&writer)
         case .end:
-            writer.writeVarint(UInt64(contents.sessions.count))
-            writer.writeVarint(UInt64(contents.map.count))
+            writer.writeVarint(UInt64(sessions.count))
+            writer.writeVarint(UInt64(keyCount))
             writer.write(byteCount)
             isDone = true
         }
@@ -100,7 +103,7 @@ public struct SnapshotEncoder: Sendable {
 
     /// Nil when it does not fit into what is left of a chunk that holds others already.
     private mutating func nextSessionRecord(room: Int) -> Bytes? {
-        let current = contents.sessions.sessions[session]
+        let current = sessions.sessions[session]
         var writer = ByteWriter(capacity: 96)
         if let answer {
             let remembered = current.remembered
@@ -119,34 +122,33 @@ public struct SnapshotEncoder: Sendable {
     }
 
     private mutating func fillKeys(_ writer: inout ByteWriter) {
-        // Nothing of a record is kept that is written: to hold it costs more than to copy its bytes.
-        var stop: Record?
         let limit = chunkBytes + SnapshotFormat.chunkHeadBytes
-        var given = 0
-        contents.map.forEach(from: self.stop?.key, excluding: self.stop?.isWritten ?? false) { record in
-            guard writer.count + record.pointee.encodedSizeBound <= limit else {
-                stop = record.pointee
-                return false
+        let before = keysGiven
+        while let leaf = keys.leaf {
+            let first = keys.at
+            if first == 0 { leaf.touchRecords(1_024) }
+            // A record is read where it stands: to hold it costs more than to copy its bytes.
+            let end = leaf.records.withUnsafeBufferPointer { records in
+                guard let start = records.baseAddress else { return 0 }
+                for at in first..<records.count {
+                    guard writer.count + (start + at).pointee.encodedSizeBound <= limit else { return at }
+                    (start + at).pointee.encode(into: &writer)
+                }
+                return records.count
             }
-            record.pointee.encode(into: &writer)
-            given += 1
-            return true
+            keysGiven += end - first
+            let isFull = end < leaf.records.count
+            if isFull, keysGiven == before {
+                var whole = ByteWriter(capacity: leaf.records[end].encodedSizeBound)
+                leaf.records[end].encode(into: &whole)
+                large = whole.finish()
+                keysGiven += 1
+                return keys.pass(upTo: end + 1)
+            }
+            keys.pass(upTo: end)
+            if isFull { return }
         }
-        guard let stop else {
-            keysGiven += given
-            stage = .end
-            return
-        }
-        let isAlone = given == 0
-        if isAlone {
-            var whole = ByteWriter(capacity: stop.encodedSizeBound)
-            stop.encode(into: &whole)
-            large = whole.finish()
-            given = 1
-        }
-        // The frozen version keeps the key's record alive, so that its slice keeps nothing more.
-        self.stop = (stop.key, isWritten: isAlone)
-        keysGiven += given
+        stage = .end
     }
 
     private mutating func finish(_ writer: consuming ByteWriter, goesOn: Bool) -> Bytes {
@@ -162,13 +164,9 @@ public struct SnapshotEncoder: Sendable {
     }
 }
 
-extension KeyspaceContents {
+extension SessionTable {
     /// As a snapshot would have it that forgets what requests were answered, when that bug is planted.
-    fileprivate var withoutAnswers: KeyspaceContents {
-        var contents = self
-        contents.sessions = SessionTable(sessions.sessions.map(\.withoutAnswers), limits: sessions.limits)
-        return contents
-    }
+    fileprivate var withoutAnswers: SessionTable { SessionTable(sessions.map(\.withoutAnswers), limits: limits) }
 }
 
 extension Record {

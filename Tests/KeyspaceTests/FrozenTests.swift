@@ -71,6 +71,46 @@ import Testing
         #expect(space.count == 20_000)
     }
 
+    @Test("a walk that takes a frozen version apart lets go of what it passed, and the map changes that in place again")
+    func walking() throws {
+        var space = try filled(20_000)
+        var frozen: FrozenKeyspace? = space.frozen()
+        let watches = Watch.all(of: space.contents.map)
+        for number in 0..<10_000 { try space.run(.append(key: key(number), suffix: "+")) }
+        var walk = LeafWalk(frozen!.contents.map)
+        frozen = nil
+        var keys: [Bytes] = []
+        while keys.count < 15_000 {
+            let leaf = try #require(walk.leaf)
+            // Not always a whole leaf at a time.
+            let end = min(leaf.records.count, walk.at + 5)
+            keys += leaf.records[walk.at..<end].map(\.key)
+            walk.pass(upTo: end)
+        }
+        // Passed: what the map had copied is freed, and the rest is its own.
+        let copied = watches.count { $0.node == nil }
+        #expect(copied > 10_000 / Node.capacity)
+        let before = Set(Watch.all(of: space.contents.map).map { ObjectIdentifier($0.node!) })
+        let (passed, ahead) = (12_000, 18_000)
+        try space.run(.set(key: key(passed), value: .data("new")))
+        let after = Set(Watch.all(of: space.contents.map).map { ObjectIdentifier($0.node!) })
+        #expect(after.subtracting(before).isEmpty)
+        try space.run(.set(key: key(ahead), value: .data("new")))
+        let then = Set(Watch.all(of: space.contents.map).map { ObjectIdentifier($0.node!) })
+        #expect(!then.subtracting(after).isEmpty)
+        while let leaf = walk.leaf {
+            keys += leaf.records[walk.at...].map(\.key)
+            walk.pass(upTo: leaf.records.count)
+        }
+        #expect(keys == (0..<20_000).map(key).sorted())
+        let live = Set(Watch.all(of: space.contents.map).map { ObjectIdentifier($0.node!) })
+        #expect(watches.allSatisfy { $0.node == nil || live.contains(ObjectIdentifier($0.node!)) })
+        space.contents.map.checkInvariants()
+    }
+
+    @Test("a walk through an empty map is at its end")
+    func walkingThroughNothing() { #expect(LeafWalk(OrderedMap()).leaf == nil) }
+
     @Test("appending leaves what was frozen, read and put back as it was")
     func appending() throws {
         var space = Keyspace()
