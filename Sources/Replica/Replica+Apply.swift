@@ -10,7 +10,8 @@ extension Replica {
         guard keyspace.appliedIndex < raft.commitIndex, !isLoadingToApply, effects.failure == nil else { return }
         let from = keyspace.appliedIndex.next
         let through = raft.commitIndex
-        if let entries = raft.entries(from: from, through: through, maxBytes: limits.applyBytesPerTurn) {
+        let slice = min(through, Index(from.rawValue + UInt64(limits.applyEntriesPerTurn) - 1))
+        if let entries = raft.entries(from: from, through: slice, maxBytes: limits.applyBytesPerTurn) {
             apply(entries, into: &effects)
         } else {
             // Older than the tail in memory: a restart, or a follower that fell behind.

@@ -76,6 +76,7 @@ extension ReplicaLimits {
         limits.leaderWait = .milliseconds(800)
         limits.maxReadRounds = 1 + Int(random.next(below: 2))
         limits.applyBytesPerTurn = [512, 4 << 10, 32 << 10][Int(random.next(below: 3))]
+        limits.applyEntriesPerTurn = limits.applyBytesPerTurn >> 8
         limits.proposeBytesPerTurn = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]
         limits.transferTimeout = .milliseconds(600)
         limits.keyspace.valueSize = 512

@@ -31,6 +31,7 @@ struct SnapshotTests {
         follower.limits.snapshotLogBytes = 1
         follower.limits.snapshotChunkBytes = 64
         follower.limits.snapshotWorkBytes = 64
+        follower.limits.snapshotPause = .milliseconds(50)
         cluster.restart(follower.number)
         fill(cluster, 100)
         return (cluster, follower)

@@ -57,6 +57,29 @@ struct WriteTests {
         }
     }
 
+    @Test("a turn applies a bounded number of entries, and the next one comes at once for the rest")
+    func applyingInSlices() throws {
+        let cluster = VirtualCluster(1)
+        let leader = cluster.electLeader()
+        leader.limits.applyEntriesPerTurn = 10
+        cluster.restart(leader.number)
+        cluster.electLeader()
+        leader.isDiskHung = true
+        for number in 0..<35 { cluster.write(.set(key: Bytes(utf8: "\(number)"), value: .data("v")), at: leader.number) }
+        cluster.run(for: .milliseconds(100))
+        let start = leader.replica!.replica.revision
+        leader.isDiskHung = false
+        var steps: [UInt64] = [0]
+        while steps.count < 50, steps.last != 35 {
+            leader.runDisk()
+            leader.step(now: cluster.now, send: { _ in }, forward: { _ in })
+            steps.append(leader.replica!.replica.revision - start)
+            #expect(steps.last == 35 || steps.last == 0 || leader.deadline <= cluster.now)
+        }
+        #expect(steps.last == 35)
+        #expect(zip(steps, steps.dropFirst()).allSatisfy { $1 - $0 <= 10 }, "\(steps)")
+    }
+
     @Test("writes gather while the disk writes, and leave together")
     func writesGather() throws {
         let cluster = VirtualCluster(1)
