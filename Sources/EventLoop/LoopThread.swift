@@ -49,18 +49,32 @@ public final class LoopThread: @unchecked Sendable {
 
 private final class ThreadBody {
     let name: String
+    let urgency: ThreadUrgency
     let run: @Sendable () -> Void
 
-    init(name: String, run: @escaping @Sendable () -> Void) {
+    init(name: String, urgency: ThreadUrgency, run: @escaping @Sendable () -> Void) {
         self.name = name
+        self.urgency = urgency
         self.run = run
     }
 }
 
+/// What a thread is worth where there are fewer processors than threads that want one.
+public enum ThreadUrgency: Sendable {
+    /// Somebody waits for it.
+    case usual
+    /// Nobody does: beside a loop that has work it gets a third of what the loop gets (nice 5).
+    case background
+
+    fileprivate var niceness: Int32 { self == .usual ? 0 : 5 }
+}
+
 /// Starts a joinable thread with a name for the system's tools (15 bytes at most).
-func startThread(name: String, _ body: @escaping @Sendable () -> Void) -> pthread_t {
+func startThread(
+    name: String, urgency: ThreadUrgency = .usual, _ body: @escaping @Sendable () -> Void
+) -> pthread_t {
     var thread = pthread_t()
-    let context = Unmanaged.passRetained(ThreadBody(name: name, run: body)).toOpaque()
+    let context = Unmanaged.passRetained(ThreadBody(name: name, urgency: urgency, run: body)).toOpaque()
     let failure = pthread_create(&thread, nil, threadMain, context)
     precondition(failure == 0, "pthread_create: \(String(cString: strerror(failure)))")
     return thread
@@ -71,6 +85,8 @@ private func threadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRaw
     var name = Array(body.name.utf8CString.prefix(15))
     name.append(0)
     pthread_setname_np(pthread_self(), name)
+    // Of this thread alone: Linux keeps niceness for each thread. Where it is refused the thread is as urgent as others.
+    if body.urgency == .background { nice(body.urgency.niceness) }
     body.run()
     return nil
 }

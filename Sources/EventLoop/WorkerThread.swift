@@ -30,7 +30,7 @@ public final class WorkerThread<Job: Sendable, Outcome: Sendable>: LoopAttachmen
 
     /// Starts the thread. `work` runs on it, `onOutcomes` on the loop. On the loop's thread.
     public init(
-        _ loop: Loop, name: String, capacity: Int,
+        _ loop: Loop, name: String, urgency: ThreadUrgency = .usual, capacity: Int,
         work: @escaping @Sendable (Job) -> Outcome,
         onOutcomes: @escaping ([Outcome]) -> Void
     ) {
@@ -46,7 +46,7 @@ public final class WorkerThread<Job: Sendable, Outcome: Sendable>: LoopAttachmen
         super.init()
         relay.call = { [unowned self] in deliverOutcomes() }
         guard loop.attach(self) else { return }
-        thread = startThread(name: name) { Self.run(shared, work, wakeup) }
+        thread = startThread(name: name, urgency: urgency) { Self.run(shared, work, wakeup) }
     }
 
     /// Hands over a job. False when `capacity` jobs are under way already, or after `stop()`: the caller keeps

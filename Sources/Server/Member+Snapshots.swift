@@ -23,7 +23,7 @@ extension Member {
 
     static func encoders(on loop: Loop, _ done: @escaping (SnapshotWork.Done) -> Void) -> SnapshotEncoders {
         SnapshotEncoders(
-            loop, name: "snapshot", capacity: 2,
+            loop, name: "snapshot", urgency: .background, capacity: 2,
             work: { work in
                 var work = work
                 return work.run()

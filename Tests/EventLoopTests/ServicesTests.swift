@@ -108,6 +108,21 @@ struct WorkerThreadTests {
         }
     }
 
+    @Test("gives way to the loop when nobody waits for it")
+    func urgency() async throws {
+        try await withTestLoop { test in
+            for (urgency, expected) in [(ThreadUrgency.usual, 0), (.background, 5)] as [(ThreadUrgency, Int32)] {
+                let niceness: [Int32] = try await test.until { loop, done in
+                    let own = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+                    _ = WorkerThread(loop, name: "worker", urgency: urgency, capacity: 1) { _ in
+                        getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+                    } onOutcomes: { done([own] + $0) }.submit(0)
+                }
+                #expect(niceness == [0, expected])
+            }
+        }
+    }
+
     @Test("brings in one batch what finished while the loop was busy")
     func batches() async throws {
         try await withTestLoop { test in
