@@ -1,3 +1,6 @@
+import Base
+import CUV
+
 /// When, at the end of a turn, a handler runs: first those that work on what the turn gathered, then those
 /// that send what the work brought forth.
 public enum TurnPhase: Int, Sendable {
@@ -40,5 +43,16 @@ extension Loop {
         }
         if cancelled { turnEnds.removeAll { $0.handler == nil } }
         if lock.locked({ !jobs.isEmpty && !isClosed }) { wake() }
+        measureTurn()
+    }
+
+    /// libuv runs handlers as it collects what the kernel reports: when a turn began is known by how long it waited before.
+    private func measureTurn() {
+        let (end, idle) = (uv_hrtime(), uv_metrics_idle_time(uv))
+        if let lastTurn {
+            let (whole, waited) = (end - lastTurn.end, idle - lastTurn.idle)
+            turnTimes.note(Interval(nanoseconds: whole > waited ? whole - waited : 0))
+        }
+        lastTurn = (end, idle)
     }
 }

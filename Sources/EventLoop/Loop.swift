@@ -35,6 +35,10 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
     /// The jobs being run: swapped with `jobs`, so that both keep their memory. Loop's thread only.
     var running: [Job] = []
     var turnEnds: [TurnEnd] = []
+    /// How long the turns took that are over. Loop's thread only.
+    public internal(set) var turnTimes = TurnTimes()
+    /// When the last turn ended, and how long the loop had waited in all until then.
+    var lastTurn: (end: UInt64, idle: UInt64)?
     /// Requests on libuv's pool that have not come back.
     var pendingWork = 0
     /// What another room shares among all that it has on this loop, by its type. Loop's thread only.
@@ -58,6 +62,7 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
         async = .allocate(capacity: 1)
         prepare = .allocate(capacity: 1)
         Self.require(uv_loop_init(uv), "uv_loop_init")
+        Self.require(uv_measure_idle_time(uv), "uv_loop_configure")
         Self.require(uv_async_init(uv, async, wokenUp), "uv_async_init")
         Self.require(uv_prepare_init(uv, prepare), "uv_prepare_init")
         let own = Unmanaged.passUnretained(self).toOpaque()

@@ -1,5 +1,6 @@
 import Base
 import Consensus
+import EventLoop
 import Server
 import Synchronization
 import Wire
@@ -32,6 +33,7 @@ enum Metrics {
             "requests_waited_microseconds_total", .counter,
             "How long all clients' requests have waited together: its rate by that of requests_answered_total is the mean time to an answer.",
             report.counters.waitedNanoseconds / 1_000)
+        page.add("loop_turn_seconds", "How long the event loop was busy at a time.", report.turnTimes)
         page.add("snapshot_bytes", .gauge, "The newest snapshot's content; 0 when there is none.", UInt64(report.snapshotBytes))
         page.add("requests_in_flight", .gauge, "Requests that wait for an answer.", UInt64(report.requestsInFlight))
         page.add(
@@ -68,16 +70,31 @@ enum Metrics {
     }
 
     private struct Page {
-        enum Kind: String { case gauge, counter }
+        enum Kind: String { case gauge, counter, histogram }
         var text = ""
 
         mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: UInt64) {
             add(name, kind, help, [("", value)])
         }
 
+        private mutating func addHead(_ name: String, _ kind: Kind, _ help: String) {
+            text += "# HELP swiftwater_\(name) \(help)\n# TYPE swiftwater_\(name) \(kind.rawValue)\n"
+        }
+
+        mutating func add(_ name: String, _ help: String, _ times: TurnTimes) {
+            addHead(name, .histogram, help)
+            var count: UInt64 = 0
+            let bounds = TurnTimes.bounds.map { "\(Double($0.nanoseconds) / 1e9)" } + ["+Inf"]
+            for (bound, own) in zip(bounds, times.counts) {
+                count += own
+                text += "swiftwater_\(name)_bucket{le=\"\(bound)\"} \(count)\n"
+            }
+            text += "swiftwater_\(name)_sum \(Double(times.total.nanoseconds) / 1e9)\nswiftwater_\(name)_count \(count)\n"
+        }
+
         mutating func add(_ name: String, _ kind: Kind, _ help: String, _ values: [(labels: String, value: UInt64)]) {
             guard !values.isEmpty else { return }
-            text += "# HELP swiftwater_\(name) \(help)\n# TYPE swiftwater_\(name) \(kind.rawValue)\n"
+            addHead(name, kind, help)
             for (labels, value) in values {
                 text += "swiftwater_\(name)\(labels.isEmpty ? "" : "{\(labels)}") \(value)\n"
             }

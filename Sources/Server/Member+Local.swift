@@ -1,6 +1,6 @@
 public import Base
 public import Consensus
-import EventLoop
+public import EventLoop
 import GRPC
 public import Replica
 public import Wire
@@ -48,6 +48,7 @@ extension Member {
     public func report() -> MemberReport {
         let now = loop.now
         var report = MemberReport(status: status(), counters: counters)
+        report.turnTimes = loop.turnTimes
         let view = replica.view
         report.durableIndex = view.durableIndex
         report.hasQuorum = view.leader != nil
@@ -88,6 +89,8 @@ public struct MemberReport: Sendable {
     public var requestsInFlight = 0
     /// Of the newest snapshot's content; 0 when there is none.
     public var snapshotBytes = 0
+    /// How long the member's loop was busy at a time.
+    public var turnTimes = TurnTimes()
     public var electionTimeout = Interval.zero ... Interval.zero
     public var heartbeatInterval = Interval.zero
     /// Until the replica next acts by itself: on a follower that nobody writes to, until it campaigns.

@@ -47,6 +47,30 @@ struct LoopTests {
         }
     }
 
+    @Test("knows how long each of its turns took, and does not count for how long it waited")
+    func turnTimes() async throws {
+        try await withTestLoop { test in
+            let start = Loop.now
+            let before = try await test.on { $0.turnTimes }
+            // Waits for a timer, then is busy.
+            let _: Bool = try await test.until { loop, done in
+                let timer = Timer(loop) {
+                    let start = Loop.now
+                    while Loop.now - start < .milliseconds(60) {}
+                    done(true)
+                }
+                timer.start(after: .milliseconds(300))
+            }
+            let after = try await test.on { $0.turnTimes }
+            let long = TurnTimes.bounds.firstIndex(of: .milliseconds(50))! + 1
+            let more = zip(after.counts, before.counts).map { $0 - $1 }
+            #expect(more[long...].reduce(0, +) >= 1)
+            #expect(more.reduce(0, +) >= 2)
+            let busy = Interval(nanoseconds: after.total.nanoseconds - before.total.nanoseconds)
+            #expect(busy >= .milliseconds(60) && busy + .milliseconds(290) <= Loop.now - start)
+        }
+    }
+
     @Test("ends a turn with the work handlers, then the flush handlers, once each")
     func turnEnd() async throws {
         try await withTestLoop { test in

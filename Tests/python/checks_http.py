@@ -263,6 +263,10 @@ def check_health_and_metrics(member):
     equal(values['swiftwater_peer_connected{peer="n1"}'] if member.get("/v1/cluster/status").json()["name"] != "n1" else 1, 1)
     true(values["swiftwater_last_log_index"] >= values["swiftwater_commit_index"] >= 1, "a log")
     true(values['swiftwater_http_requests_total{code="2xx"}'] > 1, "answers are counted")
+    turns = [value for name, value in values.items() if name.startswith("swiftwater_loop_turn_seconds_bucket")]
+    equal(turns, sorted(turns))
+    true(turns[-1] == values["swiftwater_loop_turn_seconds_count"] > 1, "the loop's turns are counted")
+    true(0 < values["swiftwater_loop_turn_seconds_sum"] < 3600, "and timed")
 
 
 def check_pages_from_elsewhere_are_refused(member):
