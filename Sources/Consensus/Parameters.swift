@@ -11,7 +11,12 @@ public struct Parameters: Sendable, Equatable {
     public var electionTimeout: ClosedRange<Interval> = .milliseconds(200) ... .milliseconds(400)
 
     /// One AppendEntries carries entries up to this many packed bytes, or a single larger one.
-    public var maxBatchBytes = 1 << 20
+    public var maxBatchBytes = 512 << 10
+
+    /// How many of them one follower is sent in one step. Each is copied into a message: the whole window at once, for one
+    /// that comes back after a while, is some 40 ms in which the leader hears nobody. Every answer lets two more follow, so
+    /// that the window still fills in a few round trips.
+    public var maxBatchesPerStep = 2
 
     /// What a probe carries at most (or a single larger entry): it is sent on a guess, so it is small.
     public var maxProbeBytes = 64 << 10
@@ -84,7 +89,7 @@ public struct Parameters: Sendable, Equatable {
     public var areSensible: Bool {
         heartbeatInterval > .zero
             && heartbeatInterval.nanoseconds * 2 <= electionTimeout.lowerBound.nanoseconds
-            && maxBatchBytes > 0 && maxProbeBytes > 0
+            && maxBatchBytes > 0 && maxBatchesPerStep > 0 && maxProbeBytes > 0
             && maxInflightMessages > 0 && maxInflightBytes > 0 && maxPartialBatches > 0
             && maxSnapshotTransfers > 0 && tailBytes >= 0 && maxUncommittedBytes > 0 && maxWaitingReads > 0
             && maxClockDrift < 1000 && diskPatience > .zero

@@ -90,9 +90,10 @@ extension Raft {
         sendAppendEntries(place, entries: entries, into: &effects)
     }
 
-    /// Batch after batch without waiting for answers (10.2.1), as far as the window allows.
+    /// Batch after batch without waiting for answers (10.2.1), as far as the window allows. What is more than a step sends
+    /// goes with the next one: the answer to what was sent brings it, at the latest.
     private mutating func sendBatches(_ place: Int, fresh: [Entry], into effects: inout Effects) {
-        while peers[place].next <= log.lastIndex {
+        for _ in 0..<parameters.maxBatchesPerStep where peers[place].next <= log.lastIndex {
             let next = peers[place].next
             // Before the window is looked at: if what is in it was lost, no answer will ever say so, as a heartbeat can
             // no longer name the entry before `next`.

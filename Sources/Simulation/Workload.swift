@@ -104,6 +104,7 @@ extension Parameters {
         parameters.maxClockDrift = 200
         parameters.maxBatchBytes = [128, 1 << 10, 16 << 10][Int(random.next(below: 3))]
         parameters.maxProbeBytes = [1, 512, 4 << 10][Int(random.next(below: 3))]
+        parameters.maxBatchesPerStep = parameters.maxBatchBytes == 1 << 10 ? 1 : 3
         parameters.maxInflightMessages = [1, 4, 64][Int(random.next(below: 3))]
         parameters.maxInflightBytes = [256, 4 << 10, 64 << 10][Int(random.next(below: 3))]
         parameters.maxPartialBatches = 1 + Int(random.next(below: 2))

@@ -142,6 +142,7 @@ import Testing
     func batches() {
         var parameters = Parameters()
         parameters.maxBatchBytes = 1_000
+        parameters.maxBatchesPerStep = 9
         parameters.maxInflightMessages = 4
         let cluster = leader(parameters)
         let member = cluster.members[0]
@@ -156,6 +157,25 @@ import Testing
             #expect(sizes[id]?.count == 4)
             #expect(sizes[id]?.allSatisfy { $0 <= 1_000 && $0 > 600 } == true)
         }
+    }
+
+    @Test("a step sends a follower so many batches at most, and the rest goes with the answers")
+    func batchesPerStep() {
+        var parameters = Parameters()
+        parameters.maxBatchBytes = 1_000
+        parameters.maxBatchesPerStep = 2
+        let cluster = leader(parameters)
+        let member = cluster.members[0]
+        cluster.propose(member, Array(repeating: String(repeating: "a", count: 300), count: 40))
+        for id: MemberID in [2, 3] {
+            let sent = member.effects.sendNow.count {
+                guard case .appendEntries(let request) = $0.body else { return false }
+                return $0.to == id && !request.entries.isEmpty
+            }
+            #expect(sent == 2)
+        }
+        cluster.settle()
+        #expect(cluster.members.allSatisfy { $0.raft.view.lastIndex == member.raft.view.lastIndex })
     }
 
     @Test("the tail in memory forgets what is durable and applied, and no more")
