@@ -95,13 +95,18 @@ public final class ClientStream: @unchecked Sendable {
 
     /// Sends one message of a stream. The bytes go out at the end of the turn, or when the server has read enough of
     /// what went before: see `isWritable`.
-    public func send(_ message: Bytes) {
+    public func send(_ message: Bytes) { send(message.count) { $0.append(message) } }
+
+    /// The same for a message that is made as it goes out.
+    public func send(_ message: any MessageSource) { send(message.count) { $0.append(message) } }
+
+    private func send(_ count: Int, _ append: (inout MessageQueue) -> Void) {
         guard !isEnded, !outgoing.isEnded, let channel else { return }
-        let size = message.count + MessageQueue.prefixBytes
+        let size = count + MessageQueue.prefixBytes
         guard channel.mayQueue(size, on: session) else {
             return cancel(with: Status(.resourceExhausted, "the server does not read what it is sent"))
         }
-        outgoing.append(message)
+        append(&outgoing)
         session?.outboundBytes += size
         if session == nil { channel.queuedBytes += size }
         if !isWritable {

@@ -8,11 +8,22 @@ import DequeModule
 struct MessageQueue {
     static let prefixBytes = 5
 
-    private var current = Bytes()
-    private var hasCurrent = false
-    /// How many bytes of the current message, its prefix included, are written.
+    private enum Message {
+        case whole(Bytes)
+        case source(any MessageSource)
+    }
+
+    /// Of the message that goes out: the bytes at hand, and how many of them are written.
+    private var piece = Bytes()
     private var offset = 0
-    private var waiting = Deque<Bytes>()
+    /// Where the others come from, and how many there are.
+    private var source: (any MessageSource)?
+    private var left = 0
+    /// The message's length, and how much of the prefix that says so is written.
+    private var length = 0
+    private var prefixWritten = 0
+    private var hasCurrent = false
+    private var waiting = Deque<Message>()
     /// What waits, prefixes included.
     private(set) var bufferedBytes = 0
     /// No message will follow.
@@ -22,55 +33,77 @@ struct MessageQueue {
 
     mutating func append(_ message: Bytes) {
         bufferedBytes += message.count + Self.prefixBytes
-        if hasCurrent {
-            waiting.append(message)
-        } else {
-            current = message
-            hasCurrent = true
-        }
+        if hasCurrent { waiting.append(.whole(message)) } else { begin(.whole(message)) }
+    }
+
+    mutating func append(_ message: any MessageSource) {
+        bufferedBytes += message.count + Self.prefixBytes
+        if hasCurrent { waiting.append(.source(message)) } else { begin(.source(message)) }
     }
 
     /// Writes as much as there is and as fits; how much that was.
     mutating func fill(_ target: UnsafeMutableRawBufferPointer) -> Int {
         var written = 0
         while hasCurrent, written < target.count {
-            if offset < Self.prefixBytes {
+            if prefixWritten < Self.prefixBytes {
                 written += writePrefix(UnsafeMutableRawBufferPointer(rebasing: target[written...]))
-                if offset < Self.prefixBytes { break }
+                if prefixWritten < Self.prefixBytes { break }
             }
-            let from = offset - Self.prefixBytes
-            let count = min(current.count - from, target.count - written)
+            if offset == piece.count, left > 0 { takePiece() }
+            let count = min(piece.count - offset, target.count - written)
             if count > 0 {
-                current.withUnsafeBytes { source in
-                    (target.baseAddress! + written).copyMemory(from: source.baseAddress! + from, byteCount: count)
+                piece.withUnsafeBytes { source in
+                    (target.baseAddress! + written).copyMemory(from: source.baseAddress! + offset, byteCount: count)
                 }
                 written += count
                 offset += count
             }
-            if offset == current.count + Self.prefixBytes { advance() }
+            if offset == piece.count, left == 0 { advance() }
         }
         bufferedBytes -= written
         return written
     }
 
     private mutating func writePrefix(_ target: UnsafeMutableRawBufferPointer) -> Int {
-        let prefix = UInt64(current.count)
-        let first = offset
-        while offset < Self.prefixBytes, offset - first < target.count {
-            target[offset - first] = UInt8(truncatingIfNeeded: prefix >> UInt64(8 * (Self.prefixBytes - 1 - offset)))
-            offset += 1
+        let first = prefixWritten
+        while prefixWritten < Self.prefixBytes, prefixWritten - first < target.count {
+            let shift = UInt64(8 * (Self.prefixBytes - 1 - prefixWritten))
+            target[prefixWritten - first] = UInt8(truncatingIfNeeded: UInt64(length) >> shift)
+            prefixWritten += 1
         }
-        return offset - first
+        return prefixWritten - first
+    }
+
+    private mutating func begin(_ message: Message) {
+        hasCurrent = true
+        switch message {
+        case .whole(let bytes):
+            piece = bytes
+            length = bytes.count
+        case .source(let source):
+            self.source = source
+            length = source.count
+            left = length
+        }
+    }
+
+    private mutating func takePiece() {
+        piece = source!.next()
+        offset = 0
+        precondition(!piece.isEmpty && piece.count <= left, "a message of another length than was said")
+        left -= piece.count
     }
 
     private mutating func advance() {
-        offset = 0
-        if let next = waiting.popFirst() {
-            current = next
-        } else {
-            current = Bytes()
-            hasCurrent = false
-        }
+        endCurrent()
+        if let next = waiting.popFirst() { begin(next) }
+    }
+
+    private mutating func endCurrent() {
+        piece = Bytes()
+        source = nil
+        (offset, left, length, prefixWritten) = (0, 0, 0, 0)
+        hasCurrent = false
     }
 
     /// Forgets what waits; how many bytes that was.
@@ -78,9 +111,7 @@ struct MessageQueue {
     mutating func removeAll() -> Int {
         let forgotten = bufferedBytes
         guard hasCurrent else { return 0 }
-        current = Bytes()
-        hasCurrent = false
-        offset = 0
+        endCurrent()
         bufferedBytes = 0
         waiting.removeAll(keepingCapacity: waiting.count <= 16)
         return forgotten

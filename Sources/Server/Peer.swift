@@ -189,7 +189,13 @@ final class Peer: @unchecked Sendable {
     /// Sends AppendEntries; drops it when there is no stream, as a network might.
     func sendEntries(_ message: Message) {
         guard let stream else { return }
-        member.assumeIsolated { stream.send($0.codec.encode(message)) }
+        member.assumeIsolated { member in
+            if let pieces = member.codec.encodeInPieces(message) {
+                stream.send(pieces)
+            } else {
+                stream.send(member.codec.encode(message))
+            }
+        }
     }
 
     /// Sends a message that has one answer, and hands the answer to the next turn.
@@ -298,3 +304,5 @@ final class Peer: @unchecked Sendable {
         }
     }
 }
+
+extension Wire.PackedEntries: MessageSource {}

@@ -9,13 +9,29 @@ extension Wire.Codec {
     private static let entriesField = 10
 
     func encode(_ body: AppendEntries, _ header: Wire.Header) -> Bytes {
+        pack(request(body, header), followedBy: body.entries, field: Self.entriesField, packed: \.packed)
+    }
+
+    /// AppendEntries whose entries are put in as it goes out. Nil for other messages, and for one that is so small that a copy
+    /// of it all costs less.
+    public func encodeInPieces(_ message: Message) -> Wire.PackedEntries? {
+        guard case .appendEntries(let body) = message.body, let first = body.entries.first,
+            first.packed.count * body.entries.count > 2 * Wire.PackedEntries.pieceBytes
+        else { return nil }
+        return Wire.PackedEntries(
+            head: pack(request(body, Wire.Header(message))), entries: body.entries, field: Self.entriesField)
+    }
+
+    private func request(
+        _ body: AppendEntries, _ header: Wire.Header
+    ) -> UnsafeMutablePointer<Swiftwater__V1__AppendEntriesRequest> {
         let request = arena.make(swiftwater__v1__append_entries_request__init)
         request.pointee.header = header
         request.pointee.prev_log_index = body.prevLogIndex.rawValue
         request.pointee.prev_log_term = body.prevLogTerm.rawValue
         request.pointee.leader_commit = body.leaderCommit.rawValue
         request.pointee.round = body.round
-        return pack(request, followedBy: body.entries, field: Self.entriesField, packed: \.packed)
+        return request
     }
 
     public func decodeAppendEntries(_ span: RawSpan) throws(Wire.DecodeFailure) -> Message {

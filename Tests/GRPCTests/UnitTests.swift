@@ -75,7 +75,40 @@ struct UnitTests {
         #expect(metadata["a-name_1.x"] == "again")
     }
 
-    @Test("Messages come out whole however their bytes are cut")
+    /// Gives a message in pieces of one size.
+    struct Source: MessageSource {
+        var rest: Bytes
+        let size: Int
+        let count: Int
+
+        init(rest: Bytes, size: Int) { (self.rest, self.size, count) = (rest, size, rest.count) }
+
+        mutating func next() -> Bytes {
+            let piece = rest[0..<min(size, rest.count)]
+            rest = rest[piece.count..<rest.count]
+            return piece
+        }
+    }
+
+    @Test("What waits is forgotten at once, also in the middle of a message that is made as it goes")
+    func forgetting() {
+        var queue = MessageQueue()
+        queue.append(Source(rest: Bytes(repeating: 7, count: 100), size: 30))
+        queue.append("behind it")
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 50, alignment: 1)
+        defer { piece.deallocate() }
+        let written = queue.fill(piece)
+        #expect(written == 50)
+        let forgotten = queue.removeAll()
+        #expect(forgotten == 105 + 14 - 50)
+        let isEmpty = queue.isEmpty
+        #expect(isEmpty)
+        queue.append("new")
+        let count = queue.fill(piece)
+        #expect(Array(piece[..<count]) == [0, 0, 0, 0, 3] + Array("new".utf8))
+    }
+
+    @Test("Messages come out whole however their bytes are made and cut")
     func assembler() throws {
         var generator = SplitMix64(seed: 42)
         for _ in 0..<300 {
@@ -83,7 +116,13 @@ struct UnitTests {
                 Bytes(repeating: UInt8(truncatingIfNeeded: generator.next()), count: Int(generator.next(below: 1 << generator.next(below: 15))))
             }
             var queue = MessageQueue()
-            for message in messages { queue.append(message) }
+            for message in messages {
+                if generator.next(below: 2) == 0 {
+                    queue.append(message)
+                } else {
+                    queue.append(Source(rest: message, size: 1 + Int(generator.next(below: 1 << generator.next(below: 15)))))
+                }
+            }
             #expect(queue.bufferedBytes == messages.reduce(0) { $0 + $1.count + 5 })
             var assembler = MessageAssembler()
             var received: [Bytes] = []

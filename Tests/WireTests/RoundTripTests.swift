@@ -1,4 +1,5 @@
 import Base
+import Consensus
 import Foundation
 import Glibc
 import Keyspace
@@ -24,6 +25,41 @@ struct RoundTripTests {
         }
         // Every message of every call.
         #expect(types.count == 2 * (Wire.Path.all.count + Wire.Path.faults.count))
+    }
+
+    @Test("What goes out in pieces is what would go out whole, and no piece is large but an entry's own")
+    func pieces() throws {
+        let codec = Wire.Codec()
+        var random = SplitMix64(seed: 77)
+        for round in 0..<60 {
+            // Small ones, some as large as a piece, and some much larger.
+            let limits = [40, 300, 17_000, 200_000]
+            let entries = (1...200).map { index in
+                let size = random.next(below: UInt64(limits[index % 10 < 8 ? round % 2 : 2 + round % 2]))
+                return Entry(
+                    term: 3, index: Index(UInt64(index)), kind: .command, timeMs: 9, data: Bytes([UInt8](repeating: UInt8(index), count: Int(size))))
+            }
+            // The first decides whether it is worth it.
+            let first = Entry(term: 3, index: 1, kind: .command, timeMs: 9, data: Bytes([UInt8](repeating: 1, count: 200)))
+            let body = AppendEntries(
+                prevLogIndex: 0, prevLogTerm: 0, entries: [first] + entries[1...], leaderCommit: 12, round: 4)
+            let message = Message(cluster: 1, from: 2, to: 3, term: 3, body: .appendEntries(body))
+            var pieces = try #require(codec.encodeInPieces(message))
+            let whole = codec.encode(message)
+            #expect(pieces.count == whole.count)
+            var joined: [UInt8] = []
+            while true {
+                let piece = pieces.next()
+                if piece.isEmpty { break }
+                #expect(piece.count <= 17 << 10 || entries.contains { $0.packed == piece })
+                joined += piece.array
+            }
+            #expect(Bytes(joined) == whole)
+        }
+        let small = Message(cluster: 1, from: 2, to: 3, term: 3, body: .appendEntries(
+            AppendEntries(prevLogIndex: 0, prevLogTerm: 0, entries: [Entry(term: 3, index: 1, kind: .command, timeMs: 9, data: "x")], leaderCommit: 0, round: 1)))
+        #expect(codec.encodeInPieces(small) == nil)
+        #expect(codec.encodeInPieces(Message(cluster: 1, from: 2, to: 3, term: 3, body: .timeoutNow)) == nil)
     }
 
     @Test("Python's protobuf reads what Wire writes, means the same by it, and Wire reads it from any writer")
