@@ -12,7 +12,8 @@ Three members each, as they come, fsync on. Measured, for each store:
   p99         of those writers' writes, in the ten seconds before and during the catch-up (at least five seconds of it)
 
 and for Swiftwater alone the rate of a full load by second through the snapshots that it causes, with the seconds in which one
-was being written. etcd takes none of such a kind.
+was being written, and how long the members' loops were busy at a time (`swiftwater_loop_turn_seconds`), by the clock: where
+there are more busy threads than processors that counts the others' turns too. etcd takes no snapshots of such a kind.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 import grpc
 from bench_vs_etcd import Broken, field, free_ports, parse, varint
@@ -176,7 +178,7 @@ class Swiftwater(Store):
         way = ["--join", f"127.0.0.1:{self.ports[0]}"] if i == 3 else ["--initial-cluster", names]
         self.spawn(i, [
             str(self.chosen.binaries / "swiftwaterd"), "--name", f"n{i}", "--data-dir", str(self.directory / f"n{i}"),
-            "--listen", f"127.0.0.1:{self.ports[i]}", *way, *(["--snapshot-after", self.chosen.snapshot_after] if self.chosen.snapshot_after else [])])
+            "--listen", f"127.0.0.1:{self.ports[i]}", "--http", f"127.0.0.1:{self.ports[4 + i]}", *way, *(["--snapshot-after", self.chosen.snapshot_after] if self.chosen.snapshot_after else [])])
 
     def status(self, i):
         return parse(self.call(i, "/swiftwater.v1.Cluster/Status", b"", 1))
@@ -210,8 +212,17 @@ class Swiftwater(Store):
     def invite(self, leader):
         """It asks for itself."""
 
+    def turns(self, i):
+        """How many turns of the member's loop took longer than each bound, in seconds."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[4 + i]}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        name = 'swiftwater_loop_turn_seconds_bucket{le="'
+        within = {line[len(name):].split('"')[0]: int(line.split()[-1]) for line in lines if line.startswith(name)}
+        return {0.0: within["+Inf"], **{float(bound): within["+Inf"] - count for bound, count in within.items() if bound != "+Inf"}}
+
     def through_snapshots(self, seconds):
-        """(writes by second, the seconds in which the leader wrote a snapshot)."""
+        """(writes by second, the seconds in which the leader wrote a snapshot, each member's turns longer than the bounds)."""
+        before = [self.turns(i) for i in range(4)]
         directory = self.directory / f"n{self.leader()}"
         seen, stopping = set(), threading.Event()
         began = time.monotonic()
@@ -227,7 +238,8 @@ class Swiftwater(Store):
         finally:
             stopping.set()
             watcher.join()
-        return found["per_second"][:int(found["seconds"])], sorted(seen)
+        turns = [{bound: count - old[bound] for bound, count in self.turns(i).items()} for i, old in enumerate(before)]
+        return found["per_second"][:int(found["seconds"])], sorted(seen), turns
 
 
 class Writers:
@@ -281,7 +293,7 @@ def measure(store, chosen):
     found["restart_s"] = store.restart()
     found["catch_up_s"], found["p99_before_s"], found["p99_during_s"] = store.catch_up()
     if isinstance(store, Swiftwater):
-        found["per_second"], found["snapshot_seconds"] = store.through_snapshots(chosen.seconds)
+        found["per_second"], found["snapshot_seconds"], found["turns"] = store.through_snapshots(chosen.seconds)
     return found
 
 
@@ -329,6 +341,10 @@ def report(results):
         print(f"\nwrites a second through snapshots: median {median:.0f}, slowest {min(rates)} ({100 * min(rates) / median:.0f} %)")
         print("  " + " ".join(f"{rate}{'*' if second in found['snapshot_seconds'] else ''}" for second, rate in enumerate(rates))
               + "   (* the leader wrote a snapshot)")
+        bounds = [bound for bound in found["turns"][0] if bound == 0 or bound >= 0.005]
+        print("\nturns of the loops, all, and longer than:" + "".join(f"{bound * 1000:8.0f} ms" for bound in bounds[1:]))
+        for i, turns in enumerate(found["turns"]):
+            print(f"  n{i} {turns[0]:37}" + "".join(f"{turns[bound]:11}" for bound in bounds[1:]))
 
 
 if __name__ == "__main__":
