@@ -13,9 +13,9 @@ public struct Parameters: Sendable, Equatable {
     /// One AppendEntries carries entries up to this many packed bytes, or a single larger one.
     public var maxBatchBytes = 512 << 10
 
-    /// How many of them one follower is sent in one step. Each is copied into a message: the whole window at once, for one
-    /// that comes back after a while, is some 40 ms in which the leader hears nobody. Every answer lets two more follow, so
-    /// that the window still fills in a few round trips.
+    /// How many of them one follower is sent in one step: to send the whole window at once, to one that comes back after a
+    /// while, would keep the leader from hearing anybody for as long. Every answer lets two more follow, so that the window
+    /// still fills in a few round trips.
     public var maxBatchesPerStep = 2
 
     /// What a probe carries at most (or a single larger entry): it is sent on a guess, so it is small.

@@ -14,8 +14,8 @@ public struct ReplicaLimits: Sendable {
     public var redispatchPause = Interval.milliseconds(20)
     /// Rounds of read confirmation under way at a time; reads that arrive meanwhile share the next one.
     public var maxReadRounds = 1
-    /// Entries applied in one turn before others get theirs, and their bytes. Right after a snapshot began each takes some
-    /// 5 microseconds in a large store: the leaf that it changes is copied.
+    /// Entries applied in one turn before others get theirs, and their bytes. Right after a snapshot began each is
+    /// dear in a large store: the leaf that it changes is copied.
     public var applyEntriesPerTurn = 1_024
     public var applyBytesPerTurn = 2 << 20
     /// Proposals in one turn, in bytes; the rest is proposed in the next.

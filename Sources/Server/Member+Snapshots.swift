@@ -10,7 +10,7 @@ extension Member {
     /// What the replica wants done about snapshots after a turn.
     func obeyAboutSnapshots() {
         if effects.snapshotWork != nil {
-            // With the last piece goes the frozen version: a million keys are 50 ms of the loop.
+            // What a piece of work is the last to hold of the frozen version is freed on the thread, not on the loop.
             let taken = encoders.submit(taking: &effects.snapshotWork)
             precondition(taken, "the replica hands out one piece of work at a time")
         }
