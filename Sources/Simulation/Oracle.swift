@@ -28,8 +28,9 @@ struct Oracle {
     /// Every entry that was ever appended anywhere, by index: one for each term that it came in.
     private var firstNote: [Int32] = []
     private var notes: [Note] = []
-    /// Members whose disk was damaged, wiped or written in a way that we do not assume: they may refuse to start.
-    var mayBeDamaged = MemberSet()
+    /// Members that the cluster may have to do without: stopped for good, or their disk was damaged, wiped or written in a
+    /// way that we do not assume, so that they may refuse to start.
+    var mayBeLost = MemberSet()
 
     private struct Note {
         var term: UInt64

@@ -217,7 +217,7 @@ extension World {
         case .crash(let number, let effects, let power, let down):
             if power == .atSomeByte {
                 guard mayLose(number) else { return }
-                oracle.mayBeDamaged.insert(number)
+                oracle.mayBeLost.insert(number)
             }
             plan(crashOf: members[number - 1], effects, power, down)
         case .syncFails(let number, let after, let down):
@@ -238,7 +238,7 @@ extension World {
             wipe(members[number - 1])
         case .bitFlip(let number, let place, let down):
             guard mayLose(number) else { return }
-            oracle.mayBeDamaged.insert(number)
+            oracle.mayBeLost.insert(number)
             crash(members[number - 1], nil, down: down)
             flipBits(of: members[number - 1], place)
         default: preconditionFailure("no fault of a disk")
@@ -246,7 +246,7 @@ extension World {
     }
 
     func wipe(_ member: SimulatedMember) {
-        oracle.mayBeDamaged.insert(member.number)
+        oracle.mayBeLost.insert(member.number)
         crash(member, nil, down: .milliseconds(500))
         member.disk.wipe()
         // The new one has no faults planned.

@@ -88,7 +88,7 @@ extension World {
             member.plannedCrash = (power, .milliseconds(50 + operatorDice.next(below: 1_500)), false)
         case .lose(let effects):
             guard mayLose(member.number) else { return }
-            oracle.mayBeDamaged.insert(member.number)
+            oracle.mayBeLost.insert(member.number)
             member.crashAfterEffects = effects
             member.plannedCrash = (nil, .zero, true)
         }
@@ -103,7 +103,7 @@ extension World {
     /// Only the file changes: what the member has in memory is right.
     private func rot(_ member: SimulatedMember, _ lasting: Interval) {
         guard let file = member.disk.newestSnapshot, mayLose(member.number) else { return }
-        oracle.mayBeDamaged.insert(member.number)
+        oracle.mayBeLost.insert(member.number)
         member.disk.damage(file) { bytes in
             for _ in 0..<1 + member.diskRandom.next(below: 3) {
                 let offset = Int(member.diskRandom.next(below: UInt64(bytes.count)))

@@ -82,7 +82,7 @@ extension World {
 
     /// The disk is not what it was: right, when a fault made it so.
     private func refuseStart(_ member: SimulatedMember, _ failure: RecoveryFailure) {
-        if case .damaged = failure, oracle.mayBeDamaged.contains(member.number) {
+        if case .damaged = failure, oracle.mayBeLost.contains(member.number) {
             return stayOut(member, "\(failure)")
         }
         if case .disk = failure, member.exitsWithLoss {
@@ -196,7 +196,7 @@ extension World {
     /// The replica says that it cannot go on: its disk failed. Somebody starts it again a little later.
     private func exit(_ member: SimulatedMember, _ failure: ReplicaFailure) {
         note(member.number, turningPoint: true, "ends: \(failure)")
-        if case .storage(.damaged) = failure, oracle.mayBeDamaged.contains(member.number) {
+        if case .storage(.damaged) = failure, oracle.mayBeLost.contains(member.number) {
             end(member, resets: true)
             return queue.add(.start, at: now + member.downTime.nanoseconds, member: member.number, incarnation: member.incarnation)
         }

@@ -50,7 +50,9 @@ extension World {
         queue.add(.errand, at: now + 150_000_000 + operatorDice.next(below: 600_000_000), number: number)
         switch step {
         case .start(let member): startNewcomer(members[member - 1])
-        case .stop(let member): stop(members[member - 1])
+        case .stop(let member):
+            // Removed, but another errand may be adding it again: then it is a voter once more, or will be.
+            if mayLose(member) { stop(members[member - 1]) }
         case .handOver: handOverInCalm(errand: number)
         case .add, .setVoting: ask(step, errand: number)
         case .remove(let member):
@@ -75,7 +77,7 @@ extension World {
         case .remove(nil): return false
         case .setVoting(let member, let votes):
             return standing(member).map { ($0 == .voter) == votes } ?? true
-        case .handOver: return oracle.inForce.voters.without(oracle.mayBeDamaged).count < 2
+        case .handOver: return oracle.inForce.voters.without(oracle.mayBeLost).count < 2
         }
     }
 
@@ -93,7 +95,7 @@ extension World {
         do throws(Configuration.ChangeFailure) {
             let next = KnownConfiguration(index: 0, try process.replica.configuration.after(change))
             guard next.futureVoters.count <= plan.members + 2 || isShrinking(step) else { return }
-            guard lives(next, without: oracle.mayBeDamaged) else { return }
+            guard lives(next, without: oracle.mayBeLost) else { return }
             if isShrinking(step) {
                 // One at a time, so that what comes of it can be told.
                 guard !errands.contains(where: { $0.isAsked && $0.isShrinking }), mayShrink(to: next) else { return }
@@ -137,7 +139,7 @@ extension World {
     /// "Leadership transfer … completes" when all is well (3.10): the answer ends the errand.
     private func handOverInCalm(errand number: Int) {
         guard let leader = members.first(where: { $0.isUp && $0.last.role == .leader }), !errands[number].isAsked,
-            let target = oracle.inForce.voters.without(oracle.mayBeDamaged).members.first(where: { $0 != leader.number && members[$0 - 1].isUp })
+            let target = oracle.inForce.voters.without(oracle.mayBeLost).members.first(where: { $0 != leader.number && members[$0 - 1].isUp })
         else { return }
         errands[number].isAsked = true
         note(leader.number, "is asked to hand over to n\(target)")
@@ -165,7 +167,7 @@ extension World {
 
     /// Whether the cluster can do without this member for good, whatever becomes of the changes that are under way.
     func mayLose(_ number: Int) -> Bool {
-        var lost = oracle.mayBeDamaged
+        var lost = oracle.mayBeLost
         lost.insert(number)
         let inForce = oracle.inForce
         var possible = [inForce]
@@ -196,6 +198,7 @@ extension World {
 
     /// For good.
     private func stop(_ member: SimulatedMember) {
+        oracle.mayBeLost.insert(member.number)
         guard member.isUp else {
             member.life = .out
             return
