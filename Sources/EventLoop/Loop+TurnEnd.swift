@@ -43,6 +43,7 @@ extension Loop {
         }
         if cancelled { turnEnds.removeAll { $0.handler == nil } }
         if lock.locked({ !jobs.isEmpty && !isClosed }) { wake() }
+        readBudget.endTurn()
         measureTurn()
     }
 

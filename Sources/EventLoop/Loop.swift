@@ -35,6 +35,7 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
     /// The jobs being run: swapped with `jobs`, so that both keep their memory. Loop's thread only.
     var running: [Job] = []
     var turnEnds: [TurnEnd] = []
+    var readBudget = ReadBudget()
     /// How long the turns took that are over. Loop's thread only.
     public internal(set) var turnTimes = TurnTimes()
     /// When the last turn ended, and how long the loop had waited in all until then.

@@ -39,6 +39,8 @@ public final class TCPConnection: Handle {
     public internal(set) var lastRead: Instant
 
     var isReading = false
+    /// While it has something to read, and waits for a turn that has time for it.
+    var place: ReadBudget.Place?
     var hasEnded = false
     /// After `finish()`: what arrives is thrown away.
     var isFinishing = false
@@ -124,8 +126,12 @@ public final class TCPConnection: Handle {
     public func pauseReading() {
         guard let stream, isUsable, isReading else { return }
         isReading = false
+        loop.readBudget.leave(&place)
         uv_read_stop(stream)
     }
+
+    /// False: later, it is asked again in the next turn.
+    fileprivate func mayRead() -> Bool { loop.readBudget.allows(&place, now: loop.now) }
 
     fileprivate func didRead(_ count: Int, _ buffer: UnsafePointer<uv_buf_t>?) {
         guard !isClosing else { return }
@@ -139,7 +145,7 @@ public final class TCPConnection: Handle {
             pauseReading()
             hasEnded = true
             if isFinishing || onEnd == nil { close(because: isFinishing ? .local : .endOfStream) } else { onEnd?() }
-        } else if count < 0 {
+        } else if count < 0, count != Int(UV_ENOBUFS.rawValue) {
             fail(.read, Int32(count))
         }
     }
@@ -200,6 +206,7 @@ public final class TCPConnection: Handle {
     override func closeForStop() { close(because: .loopStopped) }
 
     override func didClose() {
+        loop.readBudget.leave(&place)
         lingering?.close()
         lingering = nil
         queue.removeAll(keepingCapacity: false)
@@ -216,8 +223,9 @@ public final class TCPConnection: Handle {
 private func lendBuffer(
     _ handle: UnsafeMutablePointer<uv_handle_t>?, _: Int, _ buffer: UnsafeMutablePointer<uv_buf_t>?
 ) {
-    guard let handle, let data = handle.pointee.loop.pointee.data else { return }
-    let shared = data.owner(as: Loop.self).readBuffer.assumingMemoryBound(to: CChar.self)
+    // Without a buffer libuv reads nothing and says UV_ENOBUFS.
+    guard let handle, let connection = handle.pointee.data?.owner(as: TCPConnection.self), connection.mayRead() else { return }
+    let shared = connection.loop.readBuffer.assumingMemoryBound(to: CChar.self)
     buffer?.pointee = uv_buf_t(base: shared, len: Loop.readBufferSize)
 }
 
