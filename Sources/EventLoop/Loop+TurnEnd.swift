@@ -49,11 +49,12 @@ extension Loop {
 
     /// libuv runs handlers as it collects what the kernel reports: when a turn began is known by how long it waited before.
     private func measureTurn() {
-        let (end, idle) = (uv_hrtime(), uv_metrics_idle_time(uv))
+        let (end, idle, work) = (uv_hrtime(), uv_metrics_idle_time(uv), threadTime())
         if let lastTurn {
             let (whole, waited) = (end - lastTurn.end, idle - lastTurn.idle)
             turnTimes.note(Interval(nanoseconds: whole > waited ? whole - waited : 0))
+            turnWork.note(work - lastTurn.work)
         }
-        lastTurn = (end, idle)
+        lastTurn = (end, idle, work)
     }
 }

@@ -36,10 +36,12 @@ public final class Loop: SerialExecutor, @unchecked Sendable {
     var running: [Job] = []
     var turnEnds: [TurnEnd] = []
     var readBudget = ReadBudget()
-    /// How long the turns took that are over. Loop's thread only.
+    /// How long the turns took that are over: by the clock. Loop's thread only.
     public internal(set) var turnTimes = TurnTimes()
-    /// When the last turn ended, and how long the loop had waited in all until then.
-    var lastTurn: (end: UInt64, idle: UInt64)?
+    /// And how much of it the loop's thread was given a processor. Loop's thread only.
+    public internal(set) var turnWork = TurnTimes()
+    /// When the last turn ended, and until then: how long the loop had waited in all, and the thread had run.
+    var lastTurn: (end: UInt64, idle: UInt64, work: Instant)?
     /// Requests on libuv's pool that have not come back.
     var pendingWork = 0
     /// What another room shares among all that it has on this loop, by its type. Loop's thread only.

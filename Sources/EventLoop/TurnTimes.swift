@@ -1,7 +1,7 @@
 public import Base
 
 /// How long a loop was busy at a time, from waking up to waiting again: for so long nothing else on it was heard or answered.
-/// What the kernel gave to other threads meanwhile counts too.
+/// `Loop.turnTimes` has it by the clock, which counts what the kernel gave to other threads meanwhile; `Loop.turnWork` does not.
 public struct TurnTimes: Sendable, Equatable {
     /// The counts' upper bounds; the last count has none.
     public static let bounds: [Interval] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000].map { .milliseconds($0) }

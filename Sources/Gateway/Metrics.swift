@@ -34,6 +34,10 @@ enum Metrics {
             "How long all clients' requests have waited together: its rate by that of requests_answered_total is the mean time to an answer.",
             report.counters.waitedNanoseconds / 1_000)
         page.add("loop_turn_seconds", "How long the event loop was busy at a time.", report.turnTimes)
+        page.add(
+            "loop_turn_cpu_seconds",
+            "How much of that it had a processor: the rest went to other threads, of any process, and to the machine's own pauses.",
+            report.turnWork)
         page.add("snapshot_bytes", .gauge, "The newest snapshot's content; 0 when there is none.", UInt64(report.snapshotBytes))
         page.add("requests_in_flight", .gauge, "Requests that wait for an answer.", UInt64(report.requestsInFlight))
         page.add(

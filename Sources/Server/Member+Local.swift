@@ -49,6 +49,7 @@ extension Member {
         let now = loop.now
         var report = MemberReport(status: status(), counters: counters)
         report.turnTimes = loop.turnTimes
+        report.turnWork = loop.turnWork
         let view = replica.view
         report.durableIndex = view.durableIndex
         report.hasQuorum = view.leader != nil
@@ -89,8 +90,9 @@ public struct MemberReport: Sendable {
     public var requestsInFlight = 0
     /// Of the newest snapshot's content; 0 when there is none.
     public var snapshotBytes = 0
-    /// How long the member's loop was busy at a time.
+    /// How long the member's loop was busy at a time, and had a processor.
     public var turnTimes = TurnTimes()
+    public var turnWork = TurnTimes()
     public var electionTimeout = Interval.zero ... Interval.zero
     public var heartbeatInterval = Interval.zero
     /// Until the replica next acts by itself: on a follower that nobody writes to, until it campaigns.

@@ -47,11 +47,11 @@ struct LoopTests {
         }
     }
 
-    @Test("knows how long each of its turns took, and does not count for how long it waited")
+    @Test("knows how long each of its turns took and had a processor, and does not count for how long it waited")
     func turnTimes() async throws {
         try await withTestLoop { test in
             let start = Loop.now
-            let before = try await test.on { $0.turnTimes }
+            let before = try await test.on { ($0.turnTimes, $0.turnWork) }
             // Waits for a timer, then is busy.
             let _: Bool = try await test.until { loop, done in
                 let timer = Timer(loop) {
@@ -61,13 +61,19 @@ struct LoopTests {
                 }
                 timer.start(after: .milliseconds(300))
             }
-            let after = try await test.on { $0.turnTimes }
+            // A turn is counted when it is over, and it may be the one that answers first.
+            for _ in 0..<2 { let _: Bool = try await test.until { loop, done in Timer(loop) { done(true) }.start(after: .milliseconds(1)) } }
+            let after = try await test.on { ($0.turnTimes, $0.turnWork) }
             let long = TurnTimes.bounds.firstIndex(of: .milliseconds(50))! + 1
-            let more = zip(after.counts, before.counts).map { $0 - $1 }
+            let more = zip(after.0.counts, before.0.counts).map { $0 - $1 }
             #expect(more[long...].reduce(0, +) >= 1)
             #expect(more.reduce(0, +) >= 2)
-            let busy = Interval(nanoseconds: after.total.nanoseconds - before.total.nanoseconds)
+            let busy = Interval(nanoseconds: after.0.total.nanoseconds - before.0.total.nanoseconds)
             #expect(busy >= .milliseconds(60) && busy + .milliseconds(290) <= Loop.now - start)
+            // Others may have had the processor for a part of it, never for more than all.
+            let work = Interval(nanoseconds: after.1.total.nanoseconds - before.1.total.nanoseconds)
+            #expect(.zero < work && work <= Loop.now - start)
+            #expect(after.1.counts.reduce(0, +) == after.0.counts.reduce(0, +))
         }
     }
 

@@ -267,6 +267,8 @@ def check_health_and_metrics(member):
     equal(turns, sorted(turns))
     true(turns[-1] == values["swiftwater_loop_turn_seconds_count"] > 1, "the loop's turns are counted")
     true(0 < values["swiftwater_loop_turn_seconds_sum"] < 3600, "and timed")
+    equal(values["swiftwater_loop_turn_cpu_seconds_count"], values["swiftwater_loop_turn_seconds_count"])
+    true(0 < values["swiftwater_loop_turn_cpu_seconds_sum"] < 3600, "and their work too")
 
 
 def check_pages_from_elsewhere_are_refused(member):
