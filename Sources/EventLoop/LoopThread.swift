@@ -63,7 +63,8 @@ private final class ThreadBody {
 public enum ThreadUrgency: Sendable {
     /// Somebody waits for it.
     case usual
-    /// Nobody does: beside a loop that has work it gets a third of what the loop gets (nice 5).
+    /// Nobody does: beside a loop that has work it gets a third of what the loop gets (nice 5), and does not take a processor
+    /// from it as it wakes up (SCHED_BATCH).
     case background
 
     fileprivate var niceness: Int32 { self == .usual ? 0 : 5 }
@@ -80,13 +81,20 @@ func startThread(
     return thread
 }
 
+/// SCHED_BATCH, which Swift's Glibc does not show.
+let batchPolicy: Int32 = 3
+
 private func threadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     let body = Unmanaged<ThreadBody>.fromOpaque(context!).takeRetainedValue()
     var name = Array(body.name.utf8CString.prefix(15))
     name.append(0)
     pthread_setname_np(pthread_self(), name)
     // Of this thread alone: Linux keeps niceness for each thread. Where it is refused the thread is as urgent as others.
-    if body.urgency == .background { nice(body.urgency.niceness) }
+    if body.urgency == .background {
+        var none = sched_param()
+        pthread_setschedparam(pthread_self(), batchPolicy, &none)
+        nice(body.urgency.niceness)
+    }
     body.run()
     return nil
 }

@@ -28,10 +28,11 @@ public final class WorkerThread<Job: Sendable, Outcome: Sendable>: LoopAttachmen
         var isStopping = false
     }
 
-    /// Starts the thread. `work` runs on it, `onOutcomes` on the loop. On the loop's thread.
+    /// Starts the thread. `work` runs on it, and may take the job apart as it goes; `onOutcomes` runs on the loop. On the loop's
+    /// thread.
     public init(
         _ loop: Loop, name: String, urgency: ThreadUrgency = .usual, capacity: Int,
-        work: @escaping @Sendable (Job) -> Outcome,
+        work: @escaping @Sendable (inout Job) -> Outcome,
         onOutcomes: @escaping ([Outcome]) -> Void
     ) {
         precondition(capacity > 0, "a worker without room for a job does nothing")
@@ -97,9 +98,9 @@ public final class WorkerThread<Job: Sendable, Outcome: Sendable>: LoopAttachmen
         batch = outcomes
     }
 
-    private static func run(_ shared: Shared, _ work: @Sendable (Job) -> Outcome, _ wakeup: Wakeup) {
-        while let job = next(shared) {
-            let outcome = work(job)
+    private static func run(_ shared: Shared, _ work: @Sendable (inout Job) -> Outcome, _ wakeup: Wakeup) {
+        while var job = next(shared) {
+            let outcome = work(&job)
             let isFirst = shared.lock.locked {
                 shared.outcomes.append(outcome)
                 return shared.outcomes.count == 1

@@ -16,7 +16,7 @@ public struct ReplicaLimits: Sendable {
     public var maxReadRounds = 1
     /// Entries applied in one turn before others get theirs, and their bytes. Right after a snapshot began each is
     /// dear in a large store: the leaf that it changes is copied.
-    public var applyEntriesPerTurn = 1_024
+    public var applyEntriesPerTurn = 256
     public var applyBytesPerTurn = 2 << 20
     /// Proposals in one turn, in bytes; the rest is proposed in the next.
     public var proposeBytesPerTurn = 4 << 20
@@ -39,14 +39,14 @@ public struct ReplicaLimits: Sendable {
     public var keptLogBytes = 32 << 20
     /// A snapshot that is on its way to somebody keeps the log behind it, up to so many bytes.
     public var keptLogBytesWhileSending = 512 << 20
-    /// Bytes of one chunk of a snapshot, and of one piece of the work of encoding it: what takes longer than a millisecond keeps
-    /// the loop waiting where there are fewer processors than threads.
+    /// Bytes of one chunk of a snapshot at most, and of one piece of the work of encoding it at least, in whole chunks: what takes
+    /// longer than a millisecond keeps the loop waiting where there are fewer processors than threads.
     public var snapshotChunkBytes = 256 << 10
-    public var snapshotWorkBytes = 256 << 10
+    public var snapshotWorkBytes = 128 << 10
     /// Bytes of a snapshot that may wait for the disk; the work, or the leader that sends it, waits meanwhile.
     public var snapshotBacklogBytes = 4 << 20
     /// How long a snapshot waits for the log to grow before it goes on all the same.
-    public var snapshotPause = Interval.milliseconds(12)
+    public var snapshotPause = Interval.milliseconds(6)
     /// How long a member begins no snapshot of its own after a leader offered one.
     public var snapshotYield = Interval.seconds(1)
     /// How long to wait after a snapshot found no space.

@@ -24,10 +24,7 @@ extension Member {
     static func encoders(on loop: Loop, _ done: @escaping (SnapshotWork.Done) -> Void) -> SnapshotEncoders {
         SnapshotEncoders(
             loop, name: "snapshot", urgency: .background, capacity: 2,
-            work: { work in
-                var work = work
-                return work.run()
-            }, onOutcomes: { for outcome in $0 { done(outcome) } })
+            work: { $0.run() }, onOutcomes: { for outcome in $0 { done(outcome) } })
     }
 
     // MARK: To others

@@ -111,15 +111,38 @@ struct WorkerThreadTests {
     @Test("gives way to the loop when nobody waits for it")
     func urgency() async throws {
         try await withTestLoop { test in
-            for (urgency, expected) in [(ThreadUrgency.usual, 0), (.background, 5)] as [(ThreadUrgency, Int32)] {
-                let niceness: [Int32] = try await test.until { loop, done in
-                    let own = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+            let usual = ThreadStanding(niceness: 0, policy: SCHED_OTHER)
+            let background = ThreadStanding(niceness: 5, policy: 3)
+            for (urgency, expected) in [(ThreadUrgency.usual, usual), (.background, background)] {
+                let found: [ThreadStanding] = try await test.until { loop, done in
+                    let own = ThreadStanding()
                     _ = WorkerThread(loop, name: "worker", urgency: urgency, capacity: 1) { _ in
-                        getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+                        ThreadStanding()
                     } onOutcomes: { done([own] + $0) }.submit(0)
                 }
-                #expect(niceness == [0, expected])
+                #expect(found == [usual, expected])
             }
+        }
+    }
+
+    /// What the scheduler knows of the thread that asks; 3 is SCHED_BATCH.
+    private struct ThreadStanding: Equatable {
+        var niceness = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+        var policy = sched_getscheduler(0)
+    }
+
+    @Test("lets a job be taken apart by who does it: nothing of it is left to be freed behind it")
+    func takesApart() async throws {
+        try await withTestLoop { test in
+            let alive = WitnessCount()
+            let aliveMeanwhile: Int = try await test.until { loop, done in
+                var job: [Witness]? = (0..<5).map { _ in Witness(alive) }
+                _ = WorkerThread<[Witness], Int>(loop, name: "worker", capacity: 1) { parts in
+                    parts.removeLast(3)
+                    return alive.alive
+                } onOutcomes: { done($0[0]) }.submit(taking: &job)
+            }
+            #expect(aliveMeanwhile == 2)
         }
     }
 
@@ -129,7 +152,7 @@ struct WorkerThreadTests {
             let ran = WitnessCount()
             let batches: [Int] = try await test.until { loop, done in
                 var batches: [Int] = []
-                let worker = WorkerThread(loop, name: "worker", capacity: 100) { (job: Int) in
+                let worker = WorkerThread(loop, name: "worker", capacity: 100) { (job: inout Int) in
                     ran.add(1)
                     return job
                 } onOutcomes: {
@@ -149,7 +172,7 @@ struct WorkerThreadTests {
         try await withTestLoop { test in
             let alive = WitnessCount()
             let isTaken: Bool = try await test.until { loop, done in
-                let worker = WorkerThread(loop, name: "worker", capacity: 1) { (job: Witness) in job.touch() } onOutcomes: { _ in }
+                let worker = WorkerThread(loop, name: "worker", capacity: 1) { (job: inout Witness) in job.touch() } onOutcomes: { _ in }
                 var job: Witness? = Witness(alive)
                 #expect(worker.submit(taking: &job))
                 // Before the loop is back: nobody but the thread can have done it.
@@ -169,7 +192,7 @@ struct WorkerThreadTests {
         let test = TestLoop()
         try await test.on { loop in
             let witness = Witness(alive)
-            let worker = WorkerThread(loop, name: "worker", capacity: 50) { (job: Int) in
+            let worker = WorkerThread(loop, name: "worker", capacity: 50) { (job: inout Int) in
                 usleep(200)
                 return job
             } onOutcomes: {
