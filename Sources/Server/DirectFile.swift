@@ -16,11 +16,15 @@ struct DirectFile {
         static let openFlag: Int32 = 0o40000
     #endif
 
+    /// Whether it is another file than the last one.
+    ///
     /// - Parameter opened: a new descriptor with O_DIRECT; nil where there is none.
-    mutating func turn(to file: DiskFile, opened: () -> DiskExecutor.Descriptor?) {
-        guard self.file != file else { return }
+    @discardableResult
+    mutating func turn(to file: DiskFile, opened: () -> DiskExecutor.Descriptor?) -> Bool {
+        guard self.file != file else { return false }
         self.file = file
         descriptor = opened()
+        return true
     }
 
     /// Nothing is known of these names any more.

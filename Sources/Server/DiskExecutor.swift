@@ -1,5 +1,4 @@
 import Base
-import EventLoop
 import Glibc
 import LogFormat
 import Storage
@@ -16,6 +15,8 @@ public final class DiskExecutor: Sendable {
     private let directory: Descriptor
     private let files = Mutex<[DiskFile: Descriptor]>([:])
     private let directWriter = DirectWriter()
+    private let zeroWriter = DirectWriter()
+    private let segmentWriter = SegmentWriter()
     private let directReader = DirectReader()
     /// Descriptors kept open; past this many all are closed, and opened again when needed.
     private static let maxOpenFiles = 64
@@ -86,6 +87,8 @@ public final class DiskExecutor: Sendable {
     private func forget(_ names: [DiskFile]) {
         files.withLock { files in for name in names { files[name] = nil } }
         directWriter.forget(names)
+        zeroWriter.forget(names)
+        segmentWriter.forget(names)
         directReader.forget(names)
     }
 
@@ -108,11 +111,8 @@ extension DiskExecutor {
     /// comes behind half a megabyte waits for it (4 to 9 ms on a slow disk).
     static let bulkBytes = 128 << 10
 
-    /// Bytes of zeros that are synced at a time: the log's own syncs pass in between.
-    private static let syncedZeroBytes = 1 << 20
-    /// Bytes of zeros that are written at a time. Fresh pages for a whole segment kept a processor for up to 12 ms at one go, and a
-    /// loop that shared it waited; so the thread rests for twice as long as it took for each piece.
-    private static let zeroBytes = 64 << 10
+    /// Bytes of zeros that are written and synced at a time: the log's own syncs pass in between.
+    private static let zeroBytes = 1 << 20
     private static let zeros = Format.zeros(zeroBytes)
 
     private func create(_ file: DiskFile, size: Int) throws(DiskError) {
@@ -139,24 +139,25 @@ extension DiskExecutor {
         var offset = 0
         while offset < size {
             let count = min(Self.zeroBytes, size - offset)
-            let start = threadTime()
             try write([Self.zeros[0..<count]], to: file, at: offset)
             offset += count
             guard offset < size else { return }
-            if offset % Self.syncedZeroBytes == 0 {
-                guard fdatasync(descriptor.number) == 0 else { throw failure("fdatasync", file) }
-            } else {
-                rest(for: Interval(nanoseconds: (threadTime() - start).nanoseconds * 2))
-            }
+            guard fdatasync(descriptor.number) == 0 else { throw failure("fdatasync", file) }
         }
     }
 
     private func write(_ slices: [Bytes], to file: DiskFile, at offset: Int) throws(DiskError) {
         let descriptor = try open(file)
-        if case .snapshotDraft = file, slices.count > 1 || slices.first.map({ $0.count > Format.blockBytes }) ?? false {
-            return try directWriter.write(slices, to: file, at: offset, opened: { openDirectly(file, O_WRONLY) }) { (bytes, offset) throws(DiskError) in
+        let isLarge = slices.count > 1 || slices.first.map { $0.count > Format.blockBytes } ?? false
+        switch file {
+        case .snapshotDraft where isLarge, .segmentDraft where isLarge:
+            let writer = if case .snapshotDraft = file { directWriter } else { zeroWriter }
+            return try writer.write(slices, to: file, at: offset, opened: { openDirectly(file, O_WRONLY) }) { (bytes, offset) throws(DiskError) in
                 try write(bytes, to: descriptor, of: file, at: offset)
             }
+        case .segment where offset >= Format.framesStart:
+            if try segmentWriter.append(slices, to: file, at: offset, opened: { openDirectly(file, O_WRONLY) }, cached: descriptor) { return }
+        default: break
         }
         var offset = offset
         for slice in slices where !slice.isEmpty {

@@ -11,8 +11,8 @@ import VirtualDisk
 final class TemporaryDirectory {
     let path: String
 
-    init() {
-        var template = Array("/tmp/swiftwater-storage-XXXXXX".utf8CString)
+    init(in parent: String = "/tmp") {
+        var template = Array("\(parent)/swiftwater-storage-XXXXXX".utf8CString)
         path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
     }
 
