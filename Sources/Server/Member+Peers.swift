@@ -20,8 +20,8 @@ extension Member {
         hasDepartingPeers = !departing.isEmpty
         for (id, peer) in peers where configuration[id]?.address != peer.address {
             if configuration[id] == nil, departing.contains(id) { continue }
-            // A leader that removes itself still answers what was passed on to it, until another one leads.
-            if configuration[id] == nil, replica.leader == id {
+            // A leader that removes itself still answers what was passed on to it, also when another one leads already.
+            if configuration[id] == nil, replica.leader == id || peer.owesAnswers {
                 hasDepartingPeers = true
                 continue
             }

@@ -173,7 +173,7 @@ public actor Member {
     }
 
     private func leaderChanged() {
-        if let lastLeader, lastLeader != identity.member { peers[lastLeader]?.giveUpForwards() }
+        if let lastLeader, lastLeader != identity.member { peers[lastLeader]?.giveUpForwardsSoon() }
         lastLeader = replica.leader
         if lastLeader != nil { counters.leaderChanges += 1 }
     }

@@ -292,11 +292,28 @@ final class Peer: @unchecked Sendable {
         }
     }
 
-    /// Another member leads now: what this one was asked to write may be written or not, and its answer may never come.
-    func giveUpForwards() {
-        let pending = forwards.sorted { $0.key < $1.key }
-        forwards = [:]
-        for (_, forward) in pending {
+    /// Whether it has not answered yet all that was passed on to it.
+    var owesAnswers: Bool { !forwards.isEmpty }
+
+    /// How long one that leads no more has for the answers that it owes.
+    static let answerPatience = Interval.milliseconds(250)
+
+    /// It leads no more: what it was asked to write may be written or not. One that has handed over, as at its end, still says what
+    /// became of it, and mostly at once; from one that is cut off nothing may ever come.
+    func giveUpForwardsSoon() {
+        let pending = Set(forwards.keys)
+        guard !pending.isEmpty else { return }
+        member.assumeIsolated { member in
+            OneShot(member.loop).start(after: Self.answerPatience) { [weak self] in self?.giveUpForwards(pending) }
+        }
+    }
+
+    /// Nothing will be heard from it any more.
+    func giveUpForwards() { giveUpForwards(Set(forwards.keys)) }
+
+    private func giveUpForwards(_ numbers: Set<UInt64>) {
+        for number in numbers.sorted() {
+            guard let forward = forwards.removeValue(forKey: number) else { continue }
             forward.call?.cancel()
             member.assumeIsolated { member in
                 for id in forward.ids { member.forwardFailed(id, .leaderSilent) }
