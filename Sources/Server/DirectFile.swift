@@ -8,6 +8,10 @@ struct DirectFile {
     /// Nil where the file system has no such thing, or has said so only when it was asked.
     var descriptor: DiskExecutor.Descriptor?
     private var aligned: AlignedMemory?
+    private let memoryBytes: Int
+
+    /// - Parameter memoryBytes: how much is written or read in one call at most.
+    init(memoryBytes: Int = DiskExecutor.bulkBytes) { self.memoryBytes = memoryBytes }
 
     /// O_DIRECT, which glibc's headers hide from Swift.
     #if arch(arm64) || arch(arm)
@@ -34,9 +38,9 @@ struct DirectFile {
         descriptor = nil
     }
 
-    /// `DiskExecutor.bulkBytes` of it, as long as this file is.
+    /// It stays as it is as long as this file does.
     mutating func memory() -> UnsafeMutableRawBufferPointer {
-        let aligned = aligned ?? AlignedMemory(size: DiskExecutor.bulkBytes, alignment: Format.blockBytes)
+        let aligned = aligned ?? AlignedMemory(size: memoryBytes, alignment: Format.blockBytes)
         self.aligned = aligned
         return aligned.bytes
     }

@@ -10,8 +10,11 @@ import Synchronization
 /// Whole blocks go directly, from memory that is aligned as they are; what is left at either end goes through the cache. A block
 /// is written in one way or in the other, never in both. Where a file system cannot do it all goes through the cache.
 final class DirectWriter: Sendable {
-    private let state = Mutex(DirectFile())
+    private let state: Mutex<DirectFile>
     private static let block = Format.blockBytes
+
+    /// - Parameter bytesAtOnce: how much goes to the device in one call, which others wait for.
+    init(bytesAtOnce: Int = DiskExecutor.bulkBytes) { state = Mutex(DirectFile(memoryBytes: bytesAtOnce)) }
 
     /// Nothing is known of these names any more.
     func forget(_ names: [DiskFile]) { state.withLock { $0.forget(names) } }

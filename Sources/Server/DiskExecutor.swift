@@ -15,7 +15,7 @@ public final class DiskExecutor: Sendable {
     private let directory: Descriptor
     private let files = Mutex<[DiskFile: Descriptor]>([:])
     private let directWriter = DirectWriter()
-    private let zeroWriter = DirectWriter()
+    private let zeroWriter = DirectWriter(bytesAtOnce: zeroBytes)
     private let segmentWriter = SegmentWriter()
     private let directReader = DirectReader()
     /// Descriptors kept open; past this many all are closed, and opened again when needed.

@@ -18,7 +18,7 @@ final class DiskRunner {
         let executor = directory.executor
         lanes = ["log", "read", "segments", "snapshots"].map { name in
             WorkerThread(
-                loop, name: "disk-\(name)", urgency: name == "segments" || name == "snapshots" ? .background : .usual, capacity: Self.capacity,
+                loop, name: "disk-\(name)", urgency: name == "snapshots" ? .background : .usual, capacity: Self.capacity,
                 work: { Turn.Completion(operation: $0.id, result: executor.run($0)) },
                 onOutcomes: completed)
         }
