@@ -31,11 +31,13 @@ struct DirectFile {
         return true
     }
 
-    /// Nothing is known of these names any more.
-    mutating func forget(_ names: [DiskFile]) {
-        guard let file, names.contains(file) else { return }
+    /// Nothing is known of these names any more. Whether this file is among them.
+    @discardableResult
+    mutating func forget(_ names: [DiskFile]) -> Bool {
+        guard let file, names.contains(file) else { return false }
         self.file = nil
         descriptor = nil
+        return true
     }
 
     /// It stays as it is as long as this file does.

@@ -23,8 +23,8 @@ final class SegmentWriter: Sendable {
     /// Nothing is known of these names any more.
     func forget(_ names: [DiskFile]) {
         state.withLock { state in
-            state.direct.forget(names)
-            state.tail = nil
+            // The tail of another file is still right: to read it again would cost the next write a turn of the disk.
+            if state.direct.forget(names) { state.tail = nil }
         }
     }
 
