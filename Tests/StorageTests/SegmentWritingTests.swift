@@ -79,18 +79,19 @@ import Testing
         #expect(try directory.read(.segment(1), offset: Format.framesStart, count: 1024).array == [UInt8](repeating: 0, count: 512) + [UInt8](repeating: 2, count: 512))
     }
 
-    @Test("The log takes no memory of the kernel's page cache", .enabled(if: hasDirectWrites("/tmp")))
+    @Test("The log takes no memory of the kernel's page cache, where a file system can do without")
     func pages() throws {
         let temporary = TemporaryDirectory()
         let directory = try RealDirectory(path: temporary.path)
         try make(directory)
-        #expect(try residentPages(temporary.path + "/" + DiskFile.segment(1).name) <= 3)
+        let most = hasDirectWrites("/tmp") ? 3 : Self.size / 4096
+        #expect(try residentPages(temporary.path + "/" + DiskFile.segment(1).name) <= most)
         for turn in 0..<100 {
             try directory.perform([
                 .write(.segment(1), offset: Format.framesStart + turn * 10_240, slices: [Bytes([UInt8](repeating: 9, count: 10_240))]), .sync(.segment(1)),
             ])
         }
-        #expect(try residentPages(temporary.path + "/" + DiskFile.segment(1).name) <= 3)
+        #expect(try residentPages(temporary.path + "/" + DiskFile.segment(1).name) <= most)
     }
 }
 
@@ -112,7 +113,7 @@ private func residentPages(_ path: String) throws -> Int {
 private func hasDirectWrites(_ directory: String) -> Bool {
     let temporary = TemporaryDirectory(in: directory)
     let path = temporary.path + "/probe"
-    // O_DIRECT is hidden from Swift, and differs on ARM, where this test does not run then.
+    // O_DIRECT, which glibc's headers hide from Swift; on ARM it is another, and the answer is no.
     let descriptor = open(path, O_WRONLY | O_CREAT | 0o40000, 0o600)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
