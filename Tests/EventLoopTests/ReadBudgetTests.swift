@@ -6,7 +6,6 @@ import Testing
 @Suite("A turn's time for reading")
 struct ReadBudgetTests {
     private static let start = Instant(nanoseconds: 1_000_000_000)
-    private static let late = start + ReadBudget.perTurn
 
     /// Connections that are asked by name, and where they wait.
     private struct Line {
