@@ -82,7 +82,7 @@ func startThread(
 }
 
 /// SCHED_BATCH, which Swift's Glibc does not show.
-let batchPolicy: Int32 = 3
+private let batchPolicy: Int32 = 3
 
 private func threadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     let body = Unmanaged<ThreadBody>.fromOpaque(context!).takeRetainedValue()

@@ -46,6 +46,23 @@ struct DirectFile {
         self.aligned = aligned
         return aligned.bytes
     }
+
+    /// Writes whole blocks of its memory, which holds the file from `start` on. Where the blocks end that the device has taken: before
+    /// `blocks` does when the file system, or its device, says only now that it cannot, or when it took a part of a block.
+    mutating func write(_ blocks: Range<Int>, at start: Int) throws(DiskError) -> Int {
+        let memory = memory()
+        var done = blocks.lowerBound
+        while done < blocks.upperBound, let file, let direct = descriptor {
+            let count = pwrite(direct.number, memory.baseAddress! + done, blocks.upperBound - done, off_t(start + done))
+            if count < 0, errno == EINTR { continue }
+            // Other alignments are wanted, or it cannot be done at all: nobody asks this file again.
+            if count < 0, errno == EINVAL || errno == EOPNOTSUPP { descriptor = nil; break }
+            guard count > 0 else { throw DiskError(errno, from: "pwrite", file) }
+            done += count
+            if !done.isMultiple(of: Format.blockBytes) { break }
+        }
+        return done
+    }
 }
 
 /// Memory at an address that is a multiple of `alignment`.

@@ -1,5 +1,4 @@
 import Base
-import Glibc
 import LogFormat
 import Storage
 import Synchronization
@@ -43,38 +42,29 @@ final class DirectWriter: Sendable {
                         done += count
                         fill += count
                         guard fill == memory.count else { continue }
-                        try Self.flush(memory, from..<fill, start, &state.descriptor, file, buffered)
+                        try Self.flush(&state, from..<fill, start, buffered)
                         start += fill
                         (from, fill) = (0, 0)
                     }
                 }
             }
-            try Self.flush(memory, from..<fill, start, &state.descriptor, file, buffered)
+            try Self.flush(&state, from..<fill, start, buffered)
         }
     }
 
+    /// Writes what `state`'s memory has in `range`, of which the file's `start` is the first byte.
     private static func flush(
-        _ memory: UnsafeMutableRawBufferPointer, _ range: Range<Int>, _ start: Int, _ descriptor: inout DiskExecutor.Descriptor?, _ file: DiskFile,
-        _ buffered: (UnsafeRawBufferPointer, Int) throws(DiskError) -> Void
+        _ state: inout DirectFile, _ range: Range<Int>, _ start: Int, _ buffered: (UnsafeRawBufferPointer, Int) throws(DiskError) -> Void
     ) throws(DiskError) {
-        let bytes = UnsafeRawBufferPointer(memory)
+        let bytes = UnsafeRawBufferPointer(state.memory())
         let first = (range.lowerBound + block - 1) / block * block
         let last = max(first, range.upperBound / block * block)
         if range.lowerBound < first {
             let head = range.lowerBound..<min(first, range.upperBound)
             try buffered(UnsafeRawBufferPointer(rebasing: bytes[head]), start + head.lowerBound)
         }
-        var done = first
-        while done < last, let direct = descriptor {
-            let count = pwrite(direct.number, bytes.baseAddress! + done, last - done, off_t(start + done))
-            if count < 0, errno == EINTR { continue }
-            // The file system, or its device, wants other alignments, or says only now that it cannot.
-            if count < 0, errno == EINVAL || errno == EOPNOTSUPP { descriptor = nil; break }
-            guard count > 0 else { throw DiskError(errno, from: "pwrite", file) }
-            done += count
-            // What is left of a block that was written in part goes through the cache.
-            if !done.isMultiple(of: block) { break }
-        }
+        let done = try state.write(first..<last, at: start)
+        // What is left of a block that was written in part goes through the cache.
         let rest = done..<max(done, range.upperBound)
         if !rest.isEmpty { try buffered(UnsafeRawBufferPointer(rebasing: bytes[rest]), start + rest.lowerBound) }
     }

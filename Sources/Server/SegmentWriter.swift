@@ -60,7 +60,7 @@ final class SegmentWriter: Sendable {
                     done += count
                     fill += count
                     guard fill == memory.count else { continue }
-                    guard try Self.flush(memory, fill, start, &state.direct.descriptor, file) else { return false }
+                    guard try state.direct.write(0..<fill, at: start) == fill else { return false }
                     start += fill
                     fill = 0
                 }
@@ -68,7 +68,7 @@ final class SegmentWriter: Sendable {
             guard fill > 0 else { return true }
             let whole = (fill + Self.block - 1) / Self.block * Self.block
             UnsafeMutableRawBufferPointer(rebasing: memory[fill..<whole]).initializeMemory(as: UInt8.self, repeating: 0)
-            guard try Self.flush(memory, whole, start, &state.direct.descriptor, file) else { return false }
+            guard try state.direct.write(0..<whole, at: start) == whole else { return false }
             let last = fill / Self.block * Self.block
             guard last < fill else { return true }
             UnsafeMutableRawBufferPointer(rebasing: memory[0..<fill - last]).copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[last..<fill]))
@@ -84,22 +84,5 @@ final class SegmentWriter: Sendable {
         let bytes = try descriptor.read(file, offset: start, count: count)
         guard bytes.count == count else { throw DiskError(EIO, from: "pread", file) }
         bytes.withUnsafeBytes { memory.copyMemory(from: $0) }
-    }
-
-    private static func flush(
-        _ memory: UnsafeMutableRawBufferPointer, _ count: Int, _ start: Int, _ descriptor: inout DiskExecutor.Descriptor?, _ file: DiskFile
-    ) throws(DiskError) -> Bool {
-        var done = 0
-        while done < count, let direct = descriptor {
-            let written = pwrite(direct.number, memory.baseAddress! + done, count - done, off_t(start + done))
-            if written < 0, errno == EINTR { continue }
-            // The file system, or its device, wants other alignments, or says only now that it cannot.
-            if written < 0, errno == EINVAL || errno == EOPNOTSUPP { descriptor = nil; break }
-            guard written > 0 else { throw DiskError(errno, from: "pwrite", file) }
-            done += written
-            // A device that took a part of a block: the cache can go on from anywhere.
-            if !done.isMultiple(of: block) { return false }
-        }
-        return done == count
     }
 }
