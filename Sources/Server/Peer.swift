@@ -295,16 +295,15 @@ final class Peer: @unchecked Sendable {
     /// Whether it has not answered yet all that was passed on to it.
     var owesAnswers: Bool { !forwards.isEmpty }
 
-    /// How long one that leads no more has for the answers that it owes.
-    static let answerPatience = Interval.milliseconds(250)
-
     /// It leads no more: what it was asked to write may be written or not. One that has handed over, as at its end, still says what
-    /// became of it, and mostly at once; from one that is cut off nothing may ever come.
+    /// became of it, and mostly at once; from one that is cut off nothing may ever come. So it has as long as a leader may be silent.
     func giveUpForwardsSoon() {
         let pending = Set(forwards.keys)
         guard !pending.isEmpty else { return }
         member.assumeIsolated { member in
-            OneShot(member.loop).start(after: Self.answerPatience) { [weak self] in self?.giveUpForwards(pending) }
+            OneShot(member.loop).start(after: member.options.parameters.electionTimeout.upperBound) { [weak self] in
+                self?.giveUpForwards(pending)
+            }
         }
     }
 

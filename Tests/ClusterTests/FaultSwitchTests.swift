@@ -126,6 +126,28 @@ extension ClusterTests {
             }
         }
 
+        @Test("A leader that hands over still answers what was passed on to it", .timeLimit(.minutes(2)))
+        func answersOfALeaderThatWas() async throws {
+            // So long it may be silent, and owe answers: much longer than these are on their way.
+            try await TestCluster.run(members: 3, more: ["--enable-faults", "--election-timeout", "2s"]) { cluster in
+                let leader = try await cluster.waitForLeader()
+                let (follower, next) = (cluster.names.first { $0 != leader }!, cluster.names.last { $0 != leader }!)
+                let before = try await cluster.client(leader).status()
+                try await cluster.client(leader).setLinks([Wire.Link(peer: follower, delayMs: 800)])
+                async let write = cluster.client(follower).set("color", "green", seconds: 20)
+                try await eventually("the write is committed") {
+                    try await cluster.client(leader).status().commitIndex > before.commitIndex
+                }
+                try await cluster.client(leader).handOver(to: next)
+                // It hears of the new term by a way that is not slow, and long before the answer.
+                try await eventually("the follower is in a newer term") {
+                    try await cluster.client(follower).status().term > before.term
+                }
+                _ = try await write
+                #expect(try await cluster.client(next).get("color") == "green")
+            }
+        }
+
         @Test("Delays delay, in order; dropped messages are sent again", .timeLimit(.minutes(2)))
         func delaysAndDrops() async throws {
             try await TestCluster.run(members: 3, more: Self.enabled) { cluster in
@@ -220,6 +242,12 @@ extension TestClient {
 
     func dropNext(_ drop: Wire.Drop) async throws {
         _ = try await call(Wire.Path.faultDropNext, 5, { $0.encodeDropNext(drop) }) { try $0.decodeFaultState($1) }
+    }
+
+    func handOver(to name: String) async throws {
+        let order = Wire.ChangeRequest(name: name, address: "")
+        let answer = try await call(Wire.Path.clusterTransferLeadership, 5, { $0.encode(order) }) { try $0.decodeChangeResponse($1) }
+        guard answer.status == .ok else { throw ProcessFailure(description: "no handing over to \(name): \(answer)") }
     }
 
     func heal(_ peers: [String] = []) async throws {
