@@ -151,6 +151,7 @@ extension Replica {
             effects.released = keyspace.frozen()
             let isDigested = keyspace.digested != nil
             keysInSnapshot = installed.count
+            nextSnapshotIndex = nil
             keyspace = installed
             // Writes of a leader that was, committed and not yet applied: they are in it, with what answer nobody can tell.
             while let write = proposed.first, write.index <= point.index {

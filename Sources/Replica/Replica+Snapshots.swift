@@ -19,9 +19,8 @@ extension Replica {
 
     /// Begins one early enough to be done when the log is as long as it may become.
     mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
-        guard storage.logBytesSinceSnapshot >= snapshotSpan.start && now >= snapshotRetryAt || isSnapshotDemanded, snapshotting == nil, incoming == nil,
-            now >= ownSnapshotAt,
-            !storage.isWritingSnapshot, effects.failure == nil
+        guard snapshotting == nil, incoming == nil, now >= ownSnapshotAt, !storage.isWritingSnapshot, effects.failure == nil,
+            now >= snapshotRetryAt && isSnapshotDue() || isSnapshotDemanded
         else { return }
         let index = keyspace.appliedIndex
         guard index > max(raft.snapshot?.index ?? 0, storage.snapshot?.index ?? 0), let term = raft.term(at: index),
@@ -37,7 +36,7 @@ extension Replica {
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
             rest: encoder,
             pace: SnapshotPace(
-                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: snapshotSpan.length, now: now))
+                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: planNextSnapshot(), now: now))
     }
 
     /// What writes a version of this keyspace as a snapshot; nil when the log does not know its term any more.

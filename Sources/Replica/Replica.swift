@@ -69,6 +69,8 @@ public struct Replica: ~Copyable {
     var keysInSnapshot = 0
     var snapshotting: Snapshotting?
     var snapshotNumber: UInt64 = 0
+    /// The index that is this member's turn to begin the next one at; nil when it is still to be found.
+    var nextSnapshotIndex: UInt64?
     var snapshotRetryAt = Instant.zero
     /// A leader wants to send one: none of one's own is begun before.
     var ownSnapshotAt = Instant.zero

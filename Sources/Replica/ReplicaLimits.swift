@@ -46,7 +46,7 @@ public struct ReplicaLimits: Sendable {
     /// Bytes of a snapshot that may wait for the disk; the work, or the leader that sends it, waits meanwhile.
     public var snapshotBacklogBytes = 4 << 20
     /// How long a snapshot waits for the log to grow before it goes on all the same.
-    public var snapshotPause = Interval.milliseconds(6)
+    public var snapshotPause = Interval.milliseconds(12)
     /// How long a member begins no snapshot of its own after a leader offered one.
     public var snapshotYield = Interval.seconds(1)
     /// How long to wait after a snapshot found no space.

@@ -27,6 +27,34 @@ struct SnapshotPace {
     }
 }
 
+/// The indexes at which a member begins its snapshots: once in a period that all members count alike, each in a part of its own.
+struct SnapshotTurn {
+    /// In entries: rounded down to four binary digits, so that members whose logs differ by some padding mostly agree.
+    let period: UInt64
+    /// Where in the period its turn is.
+    let offset: UInt64
+    /// It begins no later than so many entries behind the last one.
+    let longest: UInt64
+
+    /// - Parameters:
+    ///   - longest: how many entries the log may have when a snapshot begins.
+    ///   - rank: which one of how many members it is.
+    init(longest: Double, rank: Int, members: Int) {
+        self.longest = UInt64(max(1, min(longest, 0x1p60)))
+        let shift = max(0, self.longest.bitWidth - self.longest.leadingZeroBitCount - 4)
+        period = (self.longest >> shift) << shift
+        offset = UInt64(Double(period) * Double(rank) / Double(max(1, members)))
+    }
+
+    /// Where it begins its next one, after one that it began at `last`: at its turn. Who is out of step takes two shorter
+    /// periods until then.
+    func next(after last: UInt64) -> UInt64 {
+        let earliest = last + period / 2
+        let turn = (earliest + period - offset) / period * period + offset
+        return turn - last <= longest ? turn : last + (turn - last) / 2
+    }
+}
+
 // How long the log may become (docs/decisions/snapshots.md).
 extension Replica {
     /// Two snapshots, S of the old state and S + f L of the one to come, the log L between them and what else there is of it
@@ -71,6 +99,39 @@ extension Replica {
         let length = min(allowed / 8 * 3, max(limits.snapshotLogBytes / 8 * 3, snapshotBytes))
         return (allowed / 8 * 7 - length, length)
     }
+
+    /// Whether the log is long enough for the next snapshot to begin. Members take turns: right behind a freeze each write copies
+    /// what it changes, and if all froze at the same index, a cluster's writers would meet it everywhere in the same moment.
+    mutating func isSnapshotDue() -> Bool {
+        let (logged, start) = (storage.logBytesSinceSnapshot, snapshotSpan.start)
+        guard logged < start else { return true }
+        // Far too early for a store that has grown, or whose entries are smaller now.
+        guard logged >= start / 3 else { return false }
+        if nextSnapshotIndex == nil { nextSnapshotIndex = snapshotTurn?.next(after: lastSnapshotIndex) }
+        return nextSnapshotIndex.map { keyspace.appliedIndex.rawValue >= $0 } ?? false
+    }
+
+    /// One begins here. Finds the turn of the next, and over how many bytes of log this one's work is spread: it is done before.
+    mutating func planNextSnapshot() -> Int {
+        let begin = keyspace.appliedIndex.rawValue
+        let turn = snapshotTurn
+        nextSnapshotIndex = turn?.next(after: begin)
+        guard let turn, let next = nextSnapshotIndex else { return snapshotSpan.length }
+        let bytes = Double(snapshotSpan.start) * Double(next - begin) / Double(turn.longest)
+        return min(snapshotSpan.length, Int(bytes) / 4 * 3)
+    }
+
+    /// With as many entries to a byte as there have been since the last snapshot; nil when there were none.
+    private var snapshotTurn: SnapshotTurn? {
+        let entries = Int(keyspace.appliedIndex.rawValue) - Int(lastSnapshotIndex)
+        let (logged, start) = (storage.logBytesSinceSnapshot, snapshotSpan.start)
+        guard entries > 0, logged > 0, start > 0 else { return nil }
+        let members = raft.configuration.members
+        return SnapshotTurn(
+            longest: Double(entries) * Double(start) / Double(logged), rank: members.firstIndex { $0.id == id } ?? 0, members: members.count)
+    }
+
+    private var lastSnapshotIndex: UInt64 { raft.snapshot?.index.rawValue ?? 0 }
 
     /// When the next piece of a snapshot is handed out though nothing is written.
     var nextSnapshotPiece: Instant {

@@ -37,14 +37,14 @@ struct SnapshotTests {
         return (cluster, follower)
     }
 
-    private func fill(_ cluster: VirtualCluster, _ count: Int, from first: Int = 0) {
+    private func fill(_ cluster: VirtualCluster, _ count: Int, from first: Int = 0, for time: Interval = .seconds(1)) {
         for number in first..<first + count {
             guard let leader = cluster.leader else { continue }
             let value = Value.data(Bytes([UInt8](repeating: UInt8(number % 251), count: 60)))
             cluster.write(.set(key: Bytes(utf8: "key \(number % 40)"), value: value), at: leader.number)
             if number % 10 == 9 { cluster.run(for: .milliseconds(30)) }
         }
-        cluster.run(for: .seconds(1))
+        cluster.run(for: time)
     }
 
     private func expectSame(_ cluster: VirtualCluster, sourceLocation: SourceLocation = #_sourceLocation) {
@@ -164,6 +164,58 @@ struct SnapshotTests {
         fill(cluster, 1, from: 60)
         let isTaken = cluster.run(for: .seconds(3)) { member.replica!.replica.view.snapshotIndex > before }
         #expect(isTaken, "nothing is written meanwhile")
+    }
+
+    @Test("each member has its own part of a period to begin a snapshot in, though they count it a little differently")
+    func turnsByIndex() {
+        var turns: [Set<UInt64>] = []
+        for (rank, longest) in [3_010.0, 2_905, 3_067].enumerated() {
+            let turn = SnapshotTurn(longest: longest, rank: rank, members: 3)
+            #expect(turn.period == 2_816, "eleven sixteenths of 4,096")
+            turns.append(Set((UInt64(0)..<40).map { $0 * turn.period + turn.offset }))
+            // Wherever it began one, it is in step after three.
+            for first in UInt64(1)...6_000 {
+                var (last, isInStep) = (first, false)
+                for _ in 0..<4 {
+                    let next = turn.next(after: last)
+                    #expect(next - last > turn.period / 4 && next - last <= turn.longest)
+                    #expect(!isInStep || next - last == turn.period)
+                    last = next
+                    isInStep = isInStep || turns[rank].contains(next)
+                }
+                #expect(isInStep, "began at \(first)")
+            }
+        }
+        for (a, b) in [(0, 1), (1, 2), (0, 2)] {
+            for mine in turns[a] { #expect(turns[b].allSatisfy { max(mine, $0) - min(mine, $0) > 900 }) }
+        }
+        let alone = SnapshotTurn(longest: 0.3, rank: 0, members: 1)
+        #expect(alone.next(after: 7) == 8)
+    }
+
+    @Test("members take turns: no two begin a snapshot at about the same index")
+    func turns() throws {
+        let cluster = cluster(3)
+        for member in cluster.members {
+            member.limits.snapshotLogBytes = 60_000
+            cluster.restart(member.number, losing: .nothing)
+        }
+        _ = cluster.electLeader()
+        var began: [[UInt64]] = [[], [], []]
+        for number in 0..<400 {
+            fill(cluster, 10, from: number * 10, for: .milliseconds(5))
+            for (at, member) in cluster.members.enumerated() {
+                let index = member.replica!.replica.view.snapshotIndex.rawValue
+                if index > 0, index != began[at].last { began[at].append(index) }
+            }
+        }
+        // They are in step when the log's entries have been of one size for some periods.
+        began = began.map { $0.filter { $0 > 1_300 } }
+        #expect(began.allSatisfy { $0.count > 7 }, "\(began)")
+        let period = began[0][4] - began[0][3]
+        for (a, b) in [(0, 1), (1, 2), (0, 2)] {
+            for index in began[a] { #expect(began[b].allSatisfy { max($0, index) - min($0, index) > period / 6 }, "\(began)") }
+        }
     }
 
     @Test("a transfer that entries overtook does not keep a member from taking snapshots of its own")
