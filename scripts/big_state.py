@@ -13,7 +13,8 @@ Three members each, as they come, fsync on. Measured, for each store:
 
 and for Swiftwater alone the rate of a full load by second through the snapshots that it causes, with the seconds in which one
 was being written, and how long the members' loops were busy at a time (`swiftwater_loop_turn_seconds`), by the clock: where
-there are more busy threads than processors that counts the others' turns too. etcd takes no snapshots of such a kind.
+there are more busy threads than processors that counts the others' turns too. As root it tells beside them for how long the
+processors stood still: a thread of real-time priority on each looks at the clock. etcd takes no snapshots of such a kind.
 """
 
 import argparse
@@ -221,7 +222,7 @@ class Swiftwater(Store):
         return {0.0: within["+Inf"], **{float(bound): within["+Inf"] - count for bound, count in within.items() if bound != "+Inf"}}
 
     def through_snapshots(self, seconds):
-        """(writes by second, the seconds in which the leader wrote a snapshot, each member's turns longer than the bounds)."""
+        """(writes by second, the seconds in which the leader wrote a snapshot, each member's turns longer than the bounds, `Stillness`)."""
         before = [self.turns(i) for i in range(4)]
         directory = self.directory / f"n{self.leader()}"
         seen, stopping = set(), threading.Event()
@@ -233,13 +234,44 @@ class Swiftwater(Store):
                     seen.add(int(time.monotonic() - began))
         watcher = threading.Thread(target=watch)
         watcher.start()
+        stillness = Stillness()
         try:
             found = self.bench("--clients", 50, "--inflight", 10, "--seconds", seconds)
         finally:
             stopping.set()
             watcher.join()
+            still = stillness.stop()
         turns = [{bound: count - old[bound] for bound, count in self.turns(i).items()} for i, old in enumerate(before)]
-        return found["per_second"][:int(found["seconds"])], sorted(seen), turns
+        return found["per_second"][:int(found["seconds"])], sorted(seen), turns, still
+
+
+class Stillness:
+    """The moments in which a processor kept a thread of real-time priority waiting: not the members' doing. Only for root."""
+
+    watch = (
+        "import os, sys, time\n"
+        "os.sched_setaffinity(0, [int(sys.argv[1])])\n"
+        "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))\n"
+        "last = time.monotonic()\n"
+        "while os.getppid() == int(sys.argv[2]):\n"
+        "    time.sleep(0.001)\n"
+        "    now = time.monotonic()\n"
+        "    if now - last > 0.01: print(f'{1000 * (now - last):.0f}', flush=True)\n"
+        "    last = now\n")
+
+    def __init__(self):
+        processors = sorted(os.sched_getaffinity(0)) if os.geteuid() == 0 else []
+        self.watchers = [
+            subprocess.Popen([sys.executable, "-c", self.watch, str(processor), str(os.getpid())], stdout=subprocess.PIPE, text=True)
+            for processor in processors]
+
+    def stop(self):
+        """Milliseconds of each, longest first; None when nobody could watch."""
+        found = []
+        for watcher in self.watchers:
+            watcher.terminate()
+            found += [int(line) for line in watcher.communicate()[0].split()]
+        return sorted(found, reverse=True) if self.watchers else None
 
 
 class Writers:
@@ -293,7 +325,7 @@ def measure(store, chosen):
     found["restart_s"] = store.restart()
     found["catch_up_s"], found["p99_before_s"], found["p99_during_s"] = store.catch_up()
     if isinstance(store, Swiftwater):
-        found["per_second"], found["snapshot_seconds"], found["turns"] = store.through_snapshots(chosen.seconds)
+        found["per_second"], found["snapshot_seconds"], found["turns"], found["still_ms"] = store.through_snapshots(chosen.seconds)
     return found
 
 
@@ -345,6 +377,8 @@ def report(results):
         print("\nturns of the loops, all, and longer than:" + "".join(f"{bound * 1000:8.0f} ms" for bound in bounds[1:]))
         for i, turns in enumerate(found["turns"]):
             print(f"  n{i} {turns[0]:37}" + "".join(f"{turns[bound]:11}" for bound in bounds[1:]))
+        if (still := found["still_ms"]) is not None:
+            print("processors that stood still for more than 10 ms, by themselves: " + (", ".join(f"{ms} ms" for ms in still) or "none"))
 
 
 if __name__ == "__main__":
