@@ -143,15 +143,18 @@ extension World {
         }
         oracle.leaders[term] = member.number
         checkBallot(of: member, term)
-        checkLeases(against: member)
+        checkLeases(against: member, in: glance.term)
         checkCompleteness(member, process, term: glance.term)
     }
 
-    /// While somebody holds a lease nobody else can be elected (6.4.1), unless a clock has leapt.
-    private func checkLeases(against elected: SimulatedMember) {
+    /// While somebody holds a lease nobody else can be elected in a later term (6.4.1), unless a clock has leapt. Votes that come
+    /// late may still make one the leader of an earlier term: it can commit nothing, and answers no reads.
+    private func checkLeases(against elected: SimulatedMember, in term: Term) {
         guard plan.checksLeases, now >= leaptUntil else { return }
         for member in members where member.isUp && member.number != elected.number {
-            guard let process = member.process, process.replica.holdsLease(at: member.clock.instant(at: now)) else { continue }
+            guard let process = member.process, process.replica.term < term,
+                process.replica.holdsLease(at: member.clock.instant(at: now))
+            else { continue }
             report("lease", "n\(elected.number) leads a new term while n\(member.number) holds a lease")
         }
     }
