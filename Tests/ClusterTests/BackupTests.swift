@@ -59,7 +59,7 @@ extension ClusterTests {
                 #expect(said.status == 0, "\(said.text)")
                 let summary = try #require(try JSONSerialization.jsonObject(with: Data(said.text.utf8)) as? [String: Any])
                 try await load.waitForMore(500)
-                await load.stop()
+                _ = await load.stop()
                 let index = try #require(summary["index"] as? Int)
                 let backedUp = UInt64(try #require(summary["revision"] as? Int))
                 let expected = try await keys(of: cluster, through: UInt64(index))
@@ -99,7 +99,7 @@ extension ClusterTests {
             try await TestCluster.run(members: 1) { cluster in
                 let load = WriteLoad("w", on: cluster, value: String(repeating: "v", count: 300))
                 try await load.waitForMore(1_000)
-                await load.stop()
+                _ = await load.stop()
                 let file = cluster.directory.appendingPathComponent("backup")
                 let commands = CommandLineTests()
                 #expect(try await commands.swiftwater(cluster, ["--endpoints", cluster.endpoints[0], "backup", file.path]).status == 0)
