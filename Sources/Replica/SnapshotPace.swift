@@ -105,10 +105,14 @@ extension Replica {
     mutating func isSnapshotDue() -> Bool {
         let (logged, start) = (storage.logBytesSinceSnapshot, snapshotSpan.start)
         guard logged < start else { return true }
-        // Far too early for a store that has grown, or whose entries are smaller now.
-        guard logged >= start / 3 else { return false }
+        let hasTurn = nextSnapshotIndex.map { keyspace.appliedIndex.rawValue >= $0 } ?? false
+        guard logged >= start / 3 else {
+            // A turn that comes so early is that of a smaller store, or of larger entries.
+            if hasTurn { nextSnapshotIndex = nil }
+            return false
+        }
         if nextSnapshotIndex == nil { nextSnapshotIndex = snapshotTurn?.next(after: lastSnapshotIndex) }
-        return nextSnapshotIndex.map { keyspace.appliedIndex.rawValue >= $0 } ?? false
+        return hasTurn
     }
 
     /// One begins here. Finds the turn of the next, and over how many bytes of log this one's work is spread: it is done before.
