@@ -17,9 +17,10 @@ extension Replica {
         var pace: SnapshotPace
     }
 
-    /// Begins one early enough to be done when the log is as long as it may become.
+    /// Begins one early enough to be done when the log is as long as it may become. What others have committed may be applied before
+    /// this disk knows its term; a snapshot, which is written beside the log, may not be there sooner.
     mutating func takeSnapshotIfDue(into effects: inout ReplicaEffects) {
-        guard snapshotting == nil, incoming == nil, now >= ownSnapshotAt, !storage.isWritingSnapshot, effects.failure == nil,
+        guard raft.isTermDurable, snapshotting == nil, incoming == nil, now >= ownSnapshotAt, !storage.isWritingSnapshot, effects.failure == nil,
             now >= snapshotRetryAt && isSnapshotDue() || isSnapshotDemanded
         else { return }
         let index = keyspace.appliedIndex

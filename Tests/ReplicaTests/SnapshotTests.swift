@@ -218,6 +218,32 @@ struct SnapshotTests {
         }
     }
 
+    @Test("no snapshot begins in a term that the disk does not know yet")
+    func termOnDisk() throws {
+        let cluster = cluster(3)
+        let leader = cluster.electLeader()
+        fill(cluster, 20)
+        let others = cluster.members.filter { $0.number != leader.number }
+        let (slow, next) = (others[0], others[1])
+        slow.isDiskHung = true
+        cluster.ask(leader.number, .transferLeadership(to: MemberID(UInt64(next.number))))
+        let led = cluster.run { cluster.leader?.number == next.number }
+        #expect(led)
+        fill(cluster, 20, from: 20)
+        // What others have committed in the new term it has applied, and its disk knows neither.
+        let view = slow.replica!.replica.view
+        #expect(view.term == next.replica!.replica.view.term && view.appliedIndex == next.replica!.replica.view.appliedIndex)
+        slow.replica!.replica.isSnapshotDemanded = true
+        fill(cluster, 5, from: 40)
+        #expect(slow.replica!.replica.snapshotting == nil && slow.replica!.replica.isSnapshotDemanded)
+        slow.isDiskHung = false
+        let taken = cluster.run { slow.replica!.replica.view.snapshotIndex > view.appliedIndex }
+        #expect(taken)
+        cluster.restart(slow.number)
+        fill(cluster, 5, from: 45)
+        expectSame(cluster)
+    }
+
     @Test("a transfer that entries overtook does not keep a member from taking snapshots of its own")
     func overtaken() throws {
         let cluster = cluster(3)
