@@ -125,9 +125,9 @@ extension Replica {
         return min(snapshotSpan.length, Int(bytes) / 4 * 3)
     }
 
-    /// With as many entries to a byte as there have been since the last snapshot; nil when there were none.
+    /// With as many entries to a byte as the log has had since the last snapshot, applied or not; nil when there were none.
     private var snapshotTurn: SnapshotTurn? {
-        let entries = Int(keyspace.appliedIndex.rawValue) - Int(lastSnapshotIndex)
+        let entries = Int(raft.lastIndex.rawValue) - Int(lastSnapshotIndex)
         let (logged, start) = (storage.logBytesSinceSnapshot, snapshotSpan.start)
         guard entries > 0, logged > 0, start > 0 else { return nil }
         let members = raft.configuration.members

@@ -218,6 +218,29 @@ struct SnapshotTests {
         }
     }
 
+    @Test("a member that starts again with a part of the log that it may have takes no snapshot for that")
+    func turnAfterRestart() throws {
+        let cluster = cluster(1)
+        let member = cluster.electLeader()
+        member.limits.snapshotLogBytes = 800_000
+        cluster.restart(1)
+        cluster.run(for: .seconds(1))
+        var number = 0
+        func part() -> Double {
+            let replica = member.replica!
+            return Double(replica.replica.storage.logBytesSinceSnapshot) / Double(replica.replica.snapshotSpan.start)
+        }
+        while member.replica!.replica.view.snapshotIndex == 0 || part() < 0.36 {
+            fill(cluster, 1, from: number)
+            number += 1
+        }
+        let before = member.replica!.replica.view.snapshotIndex
+        cluster.restart(1)
+        cluster.run(for: .seconds(1))
+        fill(cluster, 1, from: number)
+        #expect(member.replica!.replica.view.snapshotIndex == before)
+    }
+
     @Test("no snapshot begins in a term that the disk does not know yet")
     func termOnDisk() throws {
         let cluster = cluster(3)
