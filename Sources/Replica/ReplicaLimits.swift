@@ -47,6 +47,9 @@ public struct ReplicaLimits: Sendable {
     public var snapshotBacklogBytes = 4 << 20
     /// How long a snapshot waits for the log to grow before it goes on all the same.
     public var snapshotPause = Interval.milliseconds(12)
+    /// A store whose last snapshot had fewer bytes is frozen without anybody's noticing: its members take no turns, and its log
+    /// becomes as long as it may.
+    public var turnBytes = 8 << 20
     /// How long a member begins no snapshot of its own after a leader offered one.
     public var snapshotYield = Interval.seconds(1)
     /// How long to wait after a snapshot found no space.

@@ -105,6 +105,7 @@ extension Replica {
     mutating func isSnapshotDue() -> Bool {
         let (logged, start) = (storage.logBytesSinceSnapshot, snapshotSpan.start)
         guard logged < start else { return true }
+        guard snapshotBytes >= limits.turnBytes else { return false }
         let hasTurn = nextSnapshotIndex.map { keyspace.appliedIndex.rawValue >= $0 } ?? false
         guard logged >= start / 3 else {
             // A turn that comes so early is that of a smaller store, or of larger entries.

@@ -88,6 +88,7 @@ extension ReplicaLimits {
         limits.snapshotWorkBytes = [256, 4 << 10][Int(random.next(below: 2))]
         limits.snapshotBacklogBytes = 2 << 10
         limits.snapshotPause = .milliseconds(2)
+        limits.turnBytes = 0
         limits.snapshotYield = .milliseconds(200)
         limits.snapshotRetry = .milliseconds(400)
         return limits

@@ -198,6 +198,7 @@ struct SnapshotTests {
         let cluster = cluster(3)
         for member in cluster.members {
             member.limits.snapshotLogBytes = 60_000
+            member.limits.turnBytes = 1
             cluster.restart(member.number, losing: .nothing)
         }
         _ = cluster.electLeader()
@@ -223,6 +224,7 @@ struct SnapshotTests {
         let cluster = cluster(1)
         let member = cluster.electLeader()
         member.limits.snapshotLogBytes = 800_000
+        member.limits.turnBytes = 1
         cluster.restart(1)
         cluster.run(for: .seconds(1))
         var number = 0
