@@ -3,6 +3,9 @@
 // A member that said nothing for so long is shown as unreachable: states come every 200 ms.
 const SILENCE_MS = 800;
 const RETRY_MS = 700;
+// For an answer. A write may need a new leader first; what is asked again all the time need not be waited for so long.
+const PATIENCE_MS = 8_000;
+export const LOOK_MS = 1_500;
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 
@@ -83,11 +86,11 @@ export class Refused extends Error {
 export class API {
   constructor(feed) { this.feed = feed; }
 
-  async ask(path, body, member) {
+  async ask(path, body, member, patienceMs = PATIENCE_MS) {
     const request = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
     let answer;
     try {
-      answer = await fetch(this.feed.origin(member) + path, { ...request, signal: AbortSignal.timeout(8_000) });
+      answer = await fetch(this.feed.origin(member) + path, { ...request, signal: AbortSignal.timeout(patienceMs) });
     } catch {
       throw new Refused(0, { message: `${member ?? 'the member'} does not answer`, not_applied: body === undefined });
     }

@@ -1,6 +1,7 @@
 // Faults on purpose, on members that were started for it: partitions, cut links, dropped messages, timers that run out.
 
 import { $, attribute, h, text } from './dom.js';
+import { LOOK_MS } from './feed.js';
 import { Processes } from './processes.js';
 import { Sides } from './sides.js';
 
@@ -16,10 +17,14 @@ export class LabView {
     this.names = '';
     // Who is cut off from the first member, as far as the members say.
     this.apartNow = [];
-    this.orders = 0;
-    this.sides = new Sides($('#field'), (others) => this.run(() => this.partition(others)));
+    // Counted at an order's begin and at its end: what was asked before either may be of the time before it.
+    this.changes = 0;
+    this.underWay = 0;
+    this.last = Promise.resolve();
+    this.sides = new Sides($('#field'), (others) => this.moved(others));
     this.processes = new Processes(feed, api, (work) => this.run(work));
     this.isAsking = false;
+    this.isAskedAgain = false;
     $('#one [name=message]').append(...MESSAGES.map((name) => h('option', { value: name }, name)));
     $('#heal').addEventListener('click', () => this.run(() => this.heal()));
     $('#one').addEventListener('submit', (event) => {
@@ -38,25 +43,39 @@ export class LabView {
 
   order(member, name, body) { return this.api.ask(`/v1/fault/${name}`, body, member); }
 
+  // One after the other: each order has connections of its own, and the later of two could come first.
   async run(work) {
     this.failed = null;
-    this.orders += 1;
+    this.changes += 1;
+    this.underWay += 1;
+    const mine = this.last.then(work);
+    this.last = mine.catch(() => {});
     try {
-      await work();
+      await mine;
     } catch (error) {
       this.failed = error.message;
     } finally {
-      this.orders -= 1;
+      this.changes += 1;
+      this.underWay -= 1;
     }
     await this.look(true);
   }
 
+  // At once: the tokens stay where they were put while the members are told.
+  moved(others) {
+    this.apartNow = others;
+    this.run(() => this.tell(others));
+  }
+
+  partition(others) {
+    this.apartNow = others;
+    return this.tell(others);
+  }
+
   // Each member of the one side is told of all on the other. Members that do not answer cannot be told.
-  async partition(others) {
+  tell(others) {
     const apart = new Set(others);
-    // At once: the tokens stay where they were put.
-    this.apartNow = [...apart];
-    await Promise.all(this.feed.reachable.map((name) => {
+    return Promise.all(this.feed.reachable.map((name) => {
       const links = this.history.names.filter((peer) => peer !== name).map((peer) => {
         const isCut = apart.has(name) !== apart.has(peer);
         return { peer, drop_to: isCut, drop_from: isCut };
@@ -77,21 +96,26 @@ export class LabView {
     await Promise.all(this.feed.reachable.filter((name) => name !== old).map((name) => this.order(name, 'expire-election-timer', {})));
   }
 
-  // What stands: asked of each member, since each knows only its own.
+  // What stands: asked of each member, since each knows only its own. What is needed while answers are awaited is asked anew
+  // after them: they may be older.
   async look(isNeeded = false) {
+    if (this.isAsking) this.isAskedAgain ||= isNeeded;
     if (this.isAsking || document.hidden || (!isNeeded && $('#view-lab').hidden && !this.cluster.ring.cuts.length)) return;
     this.isAsking = true;
+    this.isAskedAgain = false;
     try {
       if (!$('#view-lab').hidden) await this.processes.look();
-      const found = await Promise.all(this.feed.reachable.map((name) => this.api.ask('/v1/fault/list', undefined, name).then((faults) => [name, faults], (error) => [name, error])));
+      const { changes } = this;
+      const found = await Promise.all(this.feed.reachable.map((name) => this.api.ask('/v1/fault/list', undefined, name, LOOK_MS).then((faults) => [name, faults], (error) => [name, error])));
       const off = found.filter(([, faults]) => faults.status === 501).map(([name]) => name);
-      this.show(found.filter(([, faults]) => faults.links), off);
+      this.show(found.filter(([, faults]) => faults.links), off, changes === this.changes && !this.underWay);
     } finally {
       this.isAsking = false;
     }
+    if (this.isAskedAgain) await this.look(true);
   }
 
-  show(found, off) {
+  show(found, off, isSettled) {
     const cuts = new Map();
     const lines = [];
     for (const [name, { links, drops }] of found) {
@@ -102,9 +126,8 @@ export class LabView {
       for (const drop of drops) lines.push(`${name} drops its next ${drop.count} ${drop.message} to ${drop.peer || 'anybody'}`);
     }
     this.cluster.ring.cuts = [...cuts.values()];
-    // As it is, whoever made it so; while an order is under way, as it will be.
-    const [first] = this.history.names;
-    if (!this.orders) this.apartNow = this.cluster.ring.cuts.filter((pair) => pair.includes(first)).map((pair) => pair.find((name) => name !== first));
+    // As it is, whoever made it so; around an order, as it will be.
+    if (isSettled && found.length) this.settle();
     const all = [...[...cuts.values()].map(([a, b]) => `${a} and ${b} do not hear each other`), ...lines];
     const list = all.length ? all : ['All links are whole.'];
     if (list.join() !== this.listed) $('#cuts').replaceChildren(...list.map((line) => h('li', {}, line)));
@@ -115,9 +138,17 @@ export class LabView {
       ? `${off.join(', ')} ${off.length === 1 ? 'was' : 'were'} started without --enable-faults: start with scripts/up --enable-faults to use this page.`
       : found.length ? 'Faults are allowed here.' : 'No member answers.'));
     const isOff = off.length > 0 || !found.length;
-    for (const button of document.querySelectorAll('#view-lab button:not(#processes button, .process)')) attribute(button, 'disabled', isOff);
+    for (const button of document.querySelectorAll('#view-lab button:not(#processes button, .process, .token)')) attribute(button, 'disabled', isOff);
     for (const button of document.querySelectorAll('#view-lab .process')) attribute(button, 'disabled', this.processes.absence !== null);
-    $('#field').inert = isOff;
+    this.sides.isOff = isOff;
+  }
+
+  // The first member is on side A, unless somebody has just put it on the other: a cut has no sides of its own.
+  settle() {
+    const { names } = this.history;
+    const apart = new Set(this.cluster.ring.cuts.filter((pair) => pair.includes(names[0])).flat());
+    apart.delete(names[0]);
+    if (names.some((name) => this.apartNow.includes(name) === apart.has(name))) this.apartNow = [...apart];
   }
 
   draw() {

@@ -1,6 +1,7 @@
 // The members' processes, where `swiftwater up` started them: it stops, freezes and restarts them for us.
 
 import { $, attribute, h, text } from './dom.js';
+import { LOOK_MS } from './feed.js';
 
 export class Processes {
   // `run` does what was asked for, and says on the page when it failed.
@@ -15,12 +16,13 @@ export class Processes {
 
   // By one who can pass it on about `name`: not the member that is to end itself, as long as there is another. One that
   // ended a moment ago still seems reachable: then the next is asked.
-  async ask(order, body, name) {
+  async ask(order, body, name, patienceMs) {
     const others = this.feed.reachable.filter((other) => other !== name);
     let failure;
     for (const messenger of others.length ? others : this.feed.reachable) {
+      if (failure && !this.feed.isHeard(messenger)) continue;
       try {
-        return await this.api.ask(`/v1/process/${order}`, body, messenger);
+        return await this.api.ask(`/v1/process/${order}`, body, messenger, patienceMs);
       } catch (error) {
         if (error.status) throw error;
         failure = error;
@@ -37,7 +39,7 @@ export class Processes {
   async look() {
     if (!this.feed.reachable.length || this.isForeign) return;
     try {
-      this.list = (await this.ask('list')).processes;
+      this.list = (await this.ask('list', undefined, undefined, LOOK_MS)).processes;
       this.absence = null;
     } catch (error) {
       this.list = [];

@@ -14,6 +14,10 @@ export class Sides {
     this.held = null;
   }
 
+  // Not `inert`, which takes the focus away: members that nobody hears for a second come back.
+  get isOff() { return this.field.getAttribute('aria-disabled') === 'true'; }
+  set isOff(value) { attribute(this.field, 'aria-disabled', value); }
+
   get isHeld() { return this.held !== null; }
   half(side) { return $(`[data-side=${side}]`, this.field); }
   side(name) { return this.tokens.get(name)?.closest('[data-side]')?.dataset.side ?? 'A'; }
@@ -69,13 +73,13 @@ export class Sides {
   }
 
   send(name, side) {
-    if (this.field.inert || this.side(name) === side) return;
+    if (this.isOff || this.side(name) === side) return;
     this.place(name, side);
     this.moved(this.others);
   }
 
   take(event, name, token) {
-    if (event.button !== 0 || this.isHeld || this.field.inert) return;
+    if (event.button !== 0 || this.isHeld || this.isOff) return;
     token.setPointerCapture(event.pointerId);
     this.held = { name, token, x: event.clientX, y: event.clientY, isMoving: false };
   }
