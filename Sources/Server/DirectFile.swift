@@ -32,7 +32,6 @@ struct DirectFile {
     }
 
     /// Nothing is known of these names any more. Whether this file is among them.
-    @discardableResult
     mutating func forget(_ names: [DiskFile]) -> Bool {
         guard let file, names.contains(file) else { return false }
         self.file = nil

@@ -12,7 +12,7 @@ final class DirectReader: Sendable {
     private static let block = Format.blockBytes
 
     /// Nothing is known of these names any more.
-    func forget(_ names: [DiskFile]) { state.withLock { $0.forget(names) } }
+    func forget(_ names: [DiskFile]) { state.withLock { _ = $0.forget(names) } }
 
     /// `count` bytes from `offset`, fewer at the end of the file; nil where the file system cannot do it.
     ///

@@ -16,7 +16,7 @@ final class DirectWriter: Sendable {
     init(bytesAtOnce: Int = DiskExecutor.bulkBytes) { state = Mutex(DirectFile(memoryBytes: bytesAtOnce)) }
 
     /// Nothing is known of these names any more.
-    func forget(_ names: [DiskFile]) { state.withLock { $0.forget(names) } }
+    func forget(_ names: [DiskFile]) { state.withLock { _ = $0.forget(names) } }
 
     /// - Parameters:
     ///   - opened: a new descriptor with O_DIRECT; nil where there is none.

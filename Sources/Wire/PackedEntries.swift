@@ -1,5 +1,5 @@
 public import Base
-public import Consensus
+import Consensus
 
 extension Wire {
     /// The encoding of a message that ends with entries, a piece at a time. A follower that comes back gets megabytes in one turn of

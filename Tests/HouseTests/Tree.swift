@@ -56,8 +56,8 @@ enum Tree {
             .map { "\(directory)/\($0)" }
             .filter { path in
                 var isDirectory: ObjCBool = false
-                FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path, isDirectory: &isDirectory)
-                return !isDirectory.boolValue
+                let isThere = FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path, isDirectory: &isDirectory)
+                return isThere && !isDirectory.boolValue
             }
             .sorted()
     }

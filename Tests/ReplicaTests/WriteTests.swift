@@ -63,7 +63,7 @@ struct WriteTests {
         let leader = cluster.electLeader()
         leader.limits.applyEntriesPerTurn = 10
         cluster.restart(leader.number)
-        cluster.electLeader()
+        _ = cluster.electLeader()
         leader.isDiskHung = true
         for number in 0..<35 { cluster.write(.set(key: Bytes(utf8: "\(number)"), value: .data("v")), at: leader.number) }
         cluster.run(for: .milliseconds(100))
