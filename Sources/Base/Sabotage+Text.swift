@@ -12,7 +12,7 @@ extension Sabotage {
         case .transferAsksFirst: 7
         case .staleLeaderUnanswered: 9
         case .removedCampaigns, .leaderNotProtected: 10
-        case .transferToLearner, .transferToLaggard: 11
+        case .transferToLearner, .transferToLaggard, .transferInDoubt: 11
         case .learnerRefusesVotes: 12
         case .removedLeaderCountsItself, .removedLeaderStays: 13
         case .readBeforeNoop: 14
@@ -66,6 +66,7 @@ extension Sabotage {
         case .leaderNotProtected: "members that hear their leader vote for others all the same"
         case .transferToLearner: "leadership is handed to one that has no vote"
         case .transferToLaggard: "leadership is handed over before the other has the whole log"
+        case .transferInDoubt: "leadership is handed over before all that was taken is committed"
         case .learnerRefusesVotes: "a learner that missed its promotion refuses its vote"
         case .learnerCounts: "copies on learners count for a commit"
         case .removedLeaderCountsItself: "a leader counts its own copy of the entry that removes it"
@@ -122,6 +123,7 @@ extension Sabotage {
         case .removedCampaigns: "hashicorp/raft, issue 524; dissertation 4.2.2"
         case .leaderNotProtected: "dissertation 4.2.3"
         case .transferToLearner, .transferToLaggard: "hashicorp/raft, issue 398; dissertation 3.10"
+        case .transferInDoubt: "Swiftwater itself; dissertation 3.10"
         case .learnerRefusesVotes: "dissertation 4.1, 4.2.1"
         case .learnerCounts: "dissertation 4.2.1"
         case .removedLeaderCountsItself, .removedLeaderStays: "dissertation 4.2.2"

@@ -26,6 +26,7 @@
     case leaderNotProtected = "leader-not-protected"
     case transferToLearner = "transfer-to-learner"
     case transferToLaggard = "transfer-to-laggard"
+    case transferInDoubt = "transfer-in-doubt"
     case learnerRefusesVotes = "learner-refuses-votes"
     case learnerCounts = "learner-counts"
     case removedLeaderCountsItself = "removed-leader-counts-itself"

@@ -80,7 +80,7 @@ extension Sabotage {
     private var isOfMembership: Bool {
         switch self {
         case .changeBeforeOwnCommit, .changesOverlap, .transferAsksFirst, .removedCampaigns, .leaderNotProtected,
-            .transferToLearner, .transferToLaggard, .learnerRefusesVotes, .learnerCounts, .removedLeaderCountsItself,
+            .transferToLearner, .transferToLaggard, .transferInDoubt, .learnerRefusesVotes, .learnerCounts, .removedLeaderCountsItself,
             .removedLeaderStays, .configurationNotRolledBack, .snapshotDropsLog, .olderSnapshotInstalled, .gapAfterRestart,
             .snapshotNotSynced, .logCutBeforeSnapshot, .segmentsFromTheEnd, .answersNotInSnapshot,
             .staleConfigurationInSnapshot, .wipedDiskRejoins:

@@ -150,7 +150,7 @@ extension World {
     }
 
     /// "The leader … sends its log entries to the target server until the target's log matches its own" (3.10), and the target
-    /// can be elected.
+    /// can be elected. Nothing that was taken may be in doubt when this leader steps down.
     func checkTransfer(_ message: Message, _ member: SimulatedMember) {
         let target = members[Int(message.to.rawValue) - 1]
         guard member.configuration.voters.contains(target.number) else {
@@ -161,6 +161,10 @@ extension World {
         let term = process.replica.term(at: last)?.rawValue ?? DurableState.covered
         guard last == 0 || target.durable.holds(Int(last.rawValue), term) else {
             return report("transfer", "n\(member.number) hands over to n\(target.number), which lacks entry \(last)")
+        }
+        let committed = process.replica.glance().commitIndex
+        guard committed == last else {
+            return report("transfer", "n\(member.number) hands over to n\(target.number) with entries in doubt, from \(committed) to \(last)")
         }
     }
 }
