@@ -80,13 +80,16 @@ def check_the_keyboard_brings_them_together_again(page, cluster):
         equal(page.page.evaluate("() => document.activeElement.dataset.member"), name)
     page.until(lambda: all(cut_off_from(cluster, name) == [] for name in cluster.names), "all links are whole")
     # While nobody answers nothing can be moved, and the keyboard stays where it was.
-    for process in cluster.process_ids().values():
-        os.kill(process, signal.SIGSTOP)
-    page.until(lambda: "No member answers" in page.text("#lab-note"), "silence is told")
-    page.page.keyboard.press("Enter")
-    equal(side(page, "n5"), "A")
-    for process in cluster.process_ids().values():
-        os.kill(process, signal.SIGCONT)
+    processes = cluster.process_ids().values()
+    try:
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        page.until(lambda: "No member answers" in page.text("#lab-note"), "silence is told")
+        page.page.keyboard.press("Enter")
+        equal(side(page, "n5"), "A")
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
     page.until(lambda: "Faults are allowed here" in page.text("#lab-note"), "they answer again")
     equal(page.page.evaluate("() => document.activeElement.dataset.member"), "n5")
     page.page.keyboard.press("Enter")
