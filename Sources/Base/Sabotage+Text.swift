@@ -22,7 +22,7 @@ extension Sabotage {
         case .lateCompletion: 19
         case .olderSnapshotInstalled: 20
         case .snapshotDropsLog, .gapAfterRestart: 21
-        case .snapshotNotSynced, .logCutBeforeSnapshot, .segmentsFromTheEnd: 22
+        case .snapshotNotSynced, .snapshotNotCut, .logCutBeforeSnapshot, .segmentsFromTheEnd: 22
         case .wipedDiskRejoins: 23
         case .fullDiskIgnored: 24
         case .hungDiskLeads: 25
@@ -76,6 +76,7 @@ extension Sabotage {
         case .olderSnapshotInstalled: "a snapshot that entries have overtaken takes their place"
         case .gapAfterRestart: "a restart goes on behind a snapshot in a log that does not reach it"
         case .snapshotNotSynced: "a snapshot gets its name before it is synced"
+        case .snapshotNotCut: "a snapshot that is written over a longer one keeps the other's end"
         case .logCutBeforeSnapshot: "the log is cut when a snapshot begins, not when it is durable"
         case .segmentsFromTheEnd: "segments behind a snapshot are removed with the newest first"
         case .answersNotInSnapshot: "snapshots hold sessions without their answers: a repeated request applies again"
@@ -131,7 +132,7 @@ extension Sabotage {
         case .snapshotDropsLog: "RedisRaft, issue 43; dissertation figure 5.3"
         case .olderSnapshotInstalled: "etcd, issue 18055; dissertation figure 5.3"
         case .gapAfterRestart: "RedisRaft, issue 43; dissertation 5.1"
-        case .snapshotNotSynced, .logCutBeforeSnapshot, .segmentsFromTheEnd: "etcd, issue 17780; dissertation 5.1"
+        case .snapshotNotSynced, .snapshotNotCut, .logCutBeforeSnapshot, .segmentsFromTheEnd: "etcd, issue 17780; dissertation 5.1"
         case .answersNotInSnapshot: "dissertation 6.3"
         case .staleConfigurationInSnapshot: "PySyncObj, issue 133; dissertation 5.1"
         case .wipedDiskRejoins: "etcd, issue 3504; dissertation 3.8"

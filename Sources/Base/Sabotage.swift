@@ -68,6 +68,7 @@
     case olderSnapshotInstalled = "older-snapshot-installed"
     case gapAfterRestart = "gap-after-restart"
     case snapshotNotSynced = "snapshot-not-synced"
+    case snapshotNotCut = "snapshot-not-cut"
     case logCutBeforeSnapshot = "log-cut-before-snapshot"
     case segmentsFromTheEnd = "segments-from-the-end"
     case answersNotInSnapshot = "answers-not-in-snapshot"

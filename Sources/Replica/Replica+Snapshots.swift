@@ -93,6 +93,7 @@ extension Replica {
             through = min(through, limit)
         }
         input.compactThrough = min(through, point.index)
+        storage.logRoomBytes = snapshotSpan.start + snapshotSpan.length + keptLogBytes
     }
 
     mutating func snapshotFailed(_ index: Index, into effects: inout ReplicaEffects) {

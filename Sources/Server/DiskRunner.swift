@@ -45,7 +45,7 @@ extension DiskOperation {
     /// Whether it writes or removes a snapshot: the first step tells.
     fileprivate var isForSnapshots: Bool {
         switch steps.first {
-        case .create(let file, _), .write(let file, _, _), .remove(let file), .rename(let file, _):
+        case .create(let file, _), .write(let file, _, _), .cut(let file, _), .remove(let file), .rename(let file, _):
             switch file {
             case .snapshot, .snapshotDraft: true
             default: false

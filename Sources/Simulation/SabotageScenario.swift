@@ -82,7 +82,7 @@ extension Sabotage {
         case .changeBeforeOwnCommit, .changesOverlap, .transferAsksFirst, .removedCampaigns, .leaderNotProtected,
             .transferToLearner, .transferToLaggard, .transferInDoubt, .learnerRefusesVotes, .learnerCounts, .removedLeaderCountsItself,
             .removedLeaderStays, .configurationNotRolledBack, .snapshotDropsLog, .olderSnapshotInstalled, .gapAfterRestart,
-            .snapshotNotSynced, .logCutBeforeSnapshot, .segmentsFromTheEnd, .answersNotInSnapshot,
+            .snapshotNotSynced, .snapshotNotCut, .logCutBeforeSnapshot, .segmentsFromTheEnd, .answersNotInSnapshot,
             .staleConfigurationInSnapshot, .wipedDiskRejoins:
             true
         default: false

@@ -38,6 +38,12 @@ package final class SimulatedDisk: DirectoryImage {
             undoBytes.removeAll(keepingCapacity: true)
         }
 
+        /// What was written behind `size` cannot be lost any more.
+        fileprivate func cut(to size: Int) {
+            resize(to: size)
+            for place in undo.indices { undo[place].count = max(0, min(undo[place].count, size - undo[place].offset)) }
+        }
+
         fileprivate func resize(to size: Int) {
             let other = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 8)
             other.initializeMemory(as: UInt8.self, repeating: 0)
@@ -152,6 +158,10 @@ package final class SimulatedDisk: DirectoryImage {
                 write(slice, to: target, at: offset)
                 offset += slice.count
             }
+        case .cut(let file, let size):
+            let target = try open(file)
+            used += size - target.count
+            target.cut(to: size)
         case .sync(let file):
             let target = try open(file)
             try countDown(&syncsUntilFailure, "fdatasync", file)
@@ -160,6 +170,7 @@ package final class SimulatedDisk: DirectoryImage {
             dirty.removeAll { $0 === target }
         case .rename(let file, let target):
             let moved = try open(file)
+            if case .snapshotDraft = target { moved.grows = true }
             change(.put(target, moved))
             change(.remove(file))
         case .remove(let file):

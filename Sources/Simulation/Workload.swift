@@ -62,6 +62,7 @@ extension StorageLimits {
         limits.readBytes = [1 << 10, 4 << 10][Int(random.next(below: 2))]
         limits.maxReads = 1 + Int(random.next(below: 3))
         limits.spaceRetry = .milliseconds(300)
+        limits.idle = .milliseconds(400)
         limits.snapshotWriteBytes = 1 << 10
         limits.snapshotSyncBytes = 4 << 10
         return limits

@@ -25,7 +25,7 @@ extension World {
             case .create(_, let size): time += 100_000 + UInt64(size) * 20
             case .sync, .syncDirectory: time += 40_000 + member.diskRandom.next() & 0x3_ffff
             case .read(_, _, let count): time += 20_000 + UInt64(count)
-            case .write, .rename, .remove: time += 4_000
+            case .write, .cut, .rename, .remove: time += 4_000
             }
         }
         for times in member.slowness { time *= UInt64(times) }

@@ -35,6 +35,8 @@ public enum DiskStep: Sendable, Equatable {
     /// Writes `slices` one after the other, all of them, from `offset` on. A snapshot's draft grows by what is written
     /// behind its end; no other file is ever written there.
     case write(DiskFile, offset: Int, slices: [Bytes])
+    /// Takes away what a draft has behind its first `size` bytes: it was another file once.
+    case cut(DiskFile, size: Int)
     /// fdatasync. A failure is final: what is on the disk is then unknown, and a second sync would say nothing.
     case sync(DiskFile)
     case rename(DiskFile, to: DiskFile)

@@ -35,11 +35,19 @@ extension Storage {
         return spans.prefix { $0.number < lastFrame.segment && $0.last < firstIndex && $0.number < oldest }.count
     }
 
-    /// Removes segments that are not needed as spares.
+    /// Whether there are segments to be given back.
+    var hasRemovable: Bool { countOfRemovable > 1 }
+
+    /// Removes segments that are not needed as spares: what the log may have stays, to be written over.
     mutating func startRemoval() -> DiskOperation? {
-        guard removal == nil, !isRecycling else { return nil }
-        // One is left for the next spare, which is then made of it.
-        let count = min(countOfRemovable - 1, 8)
+        guard removal == nil, !isRecycling, logBytes > logRoomBytes || isIdle else { return nil }
+        var excess = isIdle ? Int.max : logBytes - logRoomBytes
+        // One is left for the next spare in any case.
+        var count = 0
+        for span in spans.prefix(max(0, min(countOfRemovable - 1, 8))) where excess > 0 {
+            excess -= span.bytes
+            count += 1
+        }
         guard count > 0 else { return nil }
         var steps: [DiskStep] = []
         for span in spans.prefix(count) { steps += [.remove(.segment(span.number)), .syncDirectory] }

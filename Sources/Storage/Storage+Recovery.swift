@@ -63,15 +63,14 @@ struct RecoveryReader<Image: DirectoryImage> {
         }
         let recovered = Recovered(
             identity: identity, bootstrap: try bootstrap(identity), hardState: hardState, runs: start.runs,
-            firstIndex: start.firstIndex, baseTerm: start.baseTerm, snapshot: snapshot, restarts: start.restarts,
-            spans: log.spans, lastIndex: start.lastIndex,
+            firstIndex: start.firstIndex, baseTerm: start.baseTerm, snapshot: snapshot, staleSnapshots: olderSnapshots,
+            restarts: start.restarts, spans: log.spans, lastIndex: start.lastIndex,
             configurations: start.restarts ? [] : scan.configurations.filter { $0.index >= start.firstIndex },
             tail: start.restarts ? [] : scan.ownTail.filter { $0.index >= start.firstIndex }, cut: log.cut,
             segment: log.current, spares: log.spares, sequence: scan.sequence, stateNumber: stateNumber,
             lastFrame: scan.lastFrame, witnessed: log.witnessed, witnessTurn: log.witnessTurn,
             positions: scan.positions)
-        let removals = olderSnapshots.map { DiskStep.remove(.snapshot($0.rawValue)) }
-        return (recovered, log.repairs + removals + repairs(after: log))
+        return (recovered, log.repairs + repairs(after: log))
     }
 
     /// Everything that was found is made durable, and what was on its way is removed.

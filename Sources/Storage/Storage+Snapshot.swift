@@ -15,6 +15,8 @@ struct SnapshotDraft {
     var written = 0
     var unsynced = 0
     var isCreated = false
+    /// It was an older snapshot's file, and may be longer than what is written to it.
+    var isRecycled = false
     var isComplete = false
     var isAbandoned = false
     /// The operation that is under way.
@@ -56,7 +58,8 @@ extension Storage {
     /// Content handed in and not yet written.
     public var snapshotBacklogBytes: Int { draft?.waiting ?? 0 }
 
-    /// Older snapshots go, but those in `kept`: somebody is being sent them.
+    /// Older snapshots go, but those in `kept`: somebody is being sent them. The last of them stays until the next one is
+    /// written, in its place.
     public mutating func removeSnapshots(except kept: [Index]) {
         for index in snapshots where index < snapshot?.index ?? 0 && !kept.contains(index) { staleSnapshots.append(index) }
         snapshots.removeAll { staleSnapshots.contains($0) }
@@ -69,20 +72,28 @@ extension Storage {
 
     mutating func startSnapshotJobs(into operations: inout [DiskOperation]) {
         if let operation = startSnapshotJob() { operations.append(operation) }
-        if !staleSnapshots.isEmpty, staleRemoval == nil {
-            let id = newID()
-            staleRemoval = id
-            let steps = staleSnapshots.map { DiskStep.remove(.snapshot($0.rawValue)) } + [.syncDirectory]
-            staleSnapshots.removeAll()
-            operations.append(DiskOperation(id: id, lane: .background, steps: steps))
-        }
+        if let operation = startStaleRemoval() { operations.append(operation) }
         while let (request, index, offset, count) = snapshotReads.popFirst() {
             let id = newID()
-            runningSnapshotReads.append((id, request))
+            runningSnapshotReads.append((id, request, index))
             let step = DiskStep.read(
                 .snapshot(index.rawValue), offset: SnapshotHeader.contentStart + offset, count: count)
             operations.append(DiskOperation(id: id, lane: .read, steps: [step]))
         }
+    }
+
+    /// What is removed is a draft first: no file has a snapshot's name that is not a whole one, though a large one goes piece by
+    /// piece.
+    private mutating func startStaleRemoval() -> DiskOperation? {
+        let count = staleSnapshots.count - (isIdle || isFull ? 0 : 1)
+        guard count > 0, staleRemoval == nil else { return nil }
+        let id = newID()
+        staleRemoval = id
+        let stale = staleSnapshots.prefix(count).map(\.rawValue)
+        staleSnapshots.removeFirst(count)
+        let steps = stale.map { DiskStep.rename(.snapshot($0), to: .snapshotDraft($0)) } + [.syncDirectory]
+            + stale.map { .remove(.snapshotDraft($0)) } + [.syncDirectory]
+        return DiskOperation(id: id, lane: .background, steps: steps)
     }
 
     private mutating func startSnapshotJob() -> DiskOperation? {
@@ -96,13 +107,15 @@ extension Storage {
             steps = [.remove(draft.file)]
             draft.isRemoving = true
         } else {
-            if !draft.isCreated { steps.append(.create(draft.file, size: 0)) }
-            draft.isCreated = true
+            if !draft.isCreated { create(&draft, &steps) }
             write(&draft, &steps)
             if draft.isComplete, draft.chunks.isEmpty {
                 draft.isNaming = true
                 let header = SnapshotHeader(index: draft.index, term: draft.term, member: member, length: draft.written)
                 steps.append(.write(draft.file, offset: 0, slices: [header.encode()]))
+                if draft.isRecycled, limits.sabotage != .snapshotNotCut {
+                    steps.append(.cut(draft.file, size: SnapshotHeader.contentStart + draft.written))
+                }
                 if limits.sabotage != .snapshotNotSynced { steps.append(.sync(draft.file)) }
                 steps += [
                     .rename(draft.file, to: .snapshot(draft.index.rawValue)), .syncDirectory,
@@ -114,6 +127,25 @@ extension Storage {
         draft.running = id
         self.draft = draft
         return DiskOperation(id: id, lane: .background, steps: steps)
+    }
+
+    /// An older snapshot that nobody needs is written over. To find space for a new file and to give back that of an old one
+    /// costs a disk as much as half of the writing, and a large removal is one thing that all else on the disk waits for
+    /// (docs/decisions/snapshots.md).
+    private mutating func create(_ draft: inout SnapshotDraft, _ steps: inout [DiskStep]) {
+        draft.isCreated = true
+        if let old = staleSnapshots.last, !isBeingRead(old) {
+            staleSnapshots.removeLast()
+            draft.isRecycled = true
+            steps += [.rename(.snapshot(old.rawValue), to: draft.file), .syncDirectory]
+        } else {
+            steps.append(.create(draft.file, size: 0))
+        }
+    }
+
+    /// Whoever asked may have lost interest; the disk has not.
+    private func isBeingRead(_ index: Index) -> Bool {
+        runningSnapshotReads.contains { $0.index == index } || snapshotReads.contains { $0.index == index }
     }
 
     /// Some of what waits, so that nothing else waits for long behind it; a sync now and then keeps the last one short.

@@ -54,6 +54,8 @@ extension Storage {
         guard !steps.isEmpty || token != nil else { return nil }
         quietSince = nil
         witnessIsDue = false
+        idleSince = nil
+        isIdle = false
         let id = newID()
         logJob = (id, .frames(token: token, frame: frame))
         return DiskOperation(id: id, lane: .log, steps: steps)
@@ -157,6 +159,7 @@ extension Storage {
                 spans.note(frame.header)
                 lastFrame = Witness(frame.header, at: frame.offset)
             }
+            idleSince = now
             quietSince = lastFrame == nil || lastFrame?.sequence == witnessed ? nil : now
             if let token { events.append(.durable(token: token)) }
         }

@@ -57,7 +57,7 @@ public struct Storage: ~Copyable {
     var staleSnapshots: [Index] = []
     var staleRemoval: UInt64?
     var snapshotReads = Deque<(request: UInt64, index: Index, offset: Int, count: Int)>()
-    var runningSnapshotReads: [(id: UInt64, request: UInt64)] = []
+    var runningSnapshotReads: [(id: UInt64, request: UInt64, index: Index)] = []
     /// The first index of the log.
     public internal(set) var firstIndex: Index
     /// What the segments hold, from the oldest to the one with the last frame.
@@ -65,6 +65,11 @@ public struct Storage: ~Copyable {
     var removal: UInt64?
     /// The spare that is being prepared was a segment of the log.
     var isRecycling = false
+    /// As many bytes of the log stay on the disk, needed or not: segments that hold nothing any more are written over.
+    public var logRoomBytes = 0
+    /// Since when nothing was written, and whether that is so long that what waits to be written over is given back.
+    var idleSince: Instant?
+    var isIdle = false
 
     // Reading: Storage+Reading.swift
     var positions: Positions
@@ -90,10 +95,12 @@ public struct Storage: ~Copyable {
         witnessed = recovered.witnessed
         witnessTurn = recovered.witnessTurn
         quietSince = recovered.lastFrame == nil ? nil : .zero
+        idleSince = .zero
         spares = Deque(recovered.spares)
         positions = recovered.positions
         snapshot = recovered.snapshot
         snapshots = recovered.snapshot.map { [$0.index] } ?? []
+        staleSnapshots = recovered.staleSnapshots
         firstIndex = recovered.firstIndex
         spans = Deque(recovered.spans)
         let covered = recovered.snapshot?.index ?? 0
@@ -201,14 +208,19 @@ public struct Storage: ~Copyable {
             self.quietSince = nil
             witnessIsDue = true
         }
+        if let idleSince, now >= idleSince + limits.idle {
+            self.idleSince = nil
+            isIdle = true
+        }
     }
 
-    /// When `advance` is next needed: the log has been quiet for long enough to witness its last frame, or a full
-    /// disk is to be tried again.
+    /// When `advance` is next needed: the log has been quiet for long enough to witness its last frame, or to give space back; or
+    /// a full disk is to be tried again.
     public var deadline: Instant {
         guard !failed else { return .never }
         var deadline = Instant.never
         if let quietSince { deadline = quietSince + limits.quiet }
+        if let idleSince, !staleSnapshots.isEmpty || hasRemovable { deadline = min(deadline, idleSince + limits.idle) }
         if case .waiting(let until) = preparation { deadline = min(deadline, until) }
         return deadline
     }

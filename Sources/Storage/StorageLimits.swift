@@ -29,6 +29,8 @@ public struct StorageLimits: Sendable {
     public var spaceRetry = Interval.seconds(1)
     /// How long the log must be quiet before its last frame is witnessed.
     public var quiet = Interval.milliseconds(100)
+    /// After how long without a write the space is given back that the next snapshot and the log would write over.
+    public var idle = Interval.seconds(60)
 
     /// A bug to be planted; nil outside the simulator and tests.
     @_spi(Sabotage) public var sabotage: Sabotage?

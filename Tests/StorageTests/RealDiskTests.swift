@@ -157,8 +157,23 @@ final class TemporaryDirectory {
         settle(&again)
         let last = try start()
         #expect(last.snapshot?.index == 900 && last.firstIndex == 901 && last.lastIndex == 910)
-        let names = try directory.list().map(\.file.name).filter { $0.hasPrefix("snapshot") }
-        #expect(names == ["snapshot-0000000000000900.dat"])
+        func names() throws -> [String] { try directory.list().map(\.file.name).filter { $0.hasPrefix("snapshot") }.sorted() }
+        #expect(try names() == ["snapshot-0000000000000350.dat", "snapshot-0000000000000900.dat"])
+        // Over the older one, which is longer.
+        again.beginSnapshot(index: 905, term: 1)
+        again.appendToSnapshot(chunks[2])
+        again.finishSnapshot()
+        settle(&again)
+        again.removeSnapshots(except: [])
+        settle(&again)
+        #expect(try names() == ["snapshot-0000000000000900.dat", "snapshot-0000000000000905.dat"])
+        content = []
+        try Storage.content(of: start().snapshot!, from: directory) { content += $0.array }
+        #expect(content == chunks[2].array)
+        // A long time later.
+        again.advance(to: .zero + .seconds(3_600))
+        settle(&again)
+        #expect(try names() == ["snapshot-0000000000000905.dat"])
     }
 
     @Test("A directory belongs to one process at a time")

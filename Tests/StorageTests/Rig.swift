@@ -110,6 +110,10 @@ final class Rig {
     var firstIndex: Index { storage.firstIndex }
     var snapshot: SnapshotHeader? { storage.snapshot }
     var isWritingSnapshot: Bool { storage.isWritingSnapshot }
+    var logRoomBytes: Int {
+        get { storage.logRoomBytes }
+        set { storage.logRoomBytes = newValue }
+    }
 
     func beginSnapshot(_ index: Index, term: Term, chunks: [Bytes]) {
         storage.beginSnapshot(index: index, term: term)

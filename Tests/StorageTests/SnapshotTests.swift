@@ -74,7 +74,7 @@ import VirtualDisk
             rig.settle()
         }
         #expect(rig.segments.count <= 5, "\(rig.segments)")
-        #expect(rig.disk.names.keys.count { if case .snapshot = $0 { true } else { false } } == 1)
+        #expect(rig.disk.names.keys.count { if case .snapshot = $0 { true } else { false } } == 2, "the last, and one to write over")
         let again = try Rig(rig.disk, limits: limits())
         #expect(again.recovered.lastIndex == 920 && again.recovered.snapshot?.index == 920)
         let first = again.recovered.firstIndex

@@ -12,6 +12,7 @@ import VirtualDisk
             switch step {
             case .create(let file, _): "create \(file.name)"
             case .write(let file, _, _): "write \(file.name)"
+            case .cut(let file, let size): "cut \(file.name) \(size)"
             case .sync(let file): "sync \(file.name)"
             case .rename(let file, let target): "rename \(file.name) \(target.name)"
             case .remove(let file): "remove \(file.name)"

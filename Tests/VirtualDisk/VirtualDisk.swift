@@ -48,7 +48,7 @@ package final class VirtualDisk: DirectoryImage {
         for step in steps { try perform(step, &reads) }
     }
 
-    private func open(_ file: DiskFile) throws(DiskError) -> File {
+    package func open(_ file: DiskFile) throws(DiskError) -> File {
         guard let found = names[file] else {
             throw DiskError(call: "open", file: file, code: 2, message: "No such file", isFull: false)
         }
@@ -80,6 +80,10 @@ package final class VirtualDisk: DirectoryImage {
                 if !slice.isEmpty { target.unsynced.append(offset..<offset + slice.count) }
                 offset += slice.count
             }
+        case .cut(let file, let size):
+            let target = try open(file)
+            target.current.removeLast(target.current.count - size)
+            target.unsynced = target.unsynced.map { $0.clamped(to: 0..<size) }
         case .sync(let file):
             let target = try open(file)
             guard !syncFails else {
@@ -139,7 +143,8 @@ package final class VirtualDisk: DirectoryImage {
     }
 
     private func lose(_ loss: Loss, in file: File, _ random: inout SplitMix64) {
-        var content = file.synced
+        // Only what loses nothing keeps a cut that was not synced.
+        var content = loss == .nothing ? file.current : file.synced
         if content.count < file.current.count, loss != .everything {
             content += [UInt8](repeating: 0, count: file.current.count - content.count)
         }

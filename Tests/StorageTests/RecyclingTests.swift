@@ -1,0 +1,182 @@
+import Base
+import Consensus
+import LogFormat
+import Storage
+import Testing
+import VirtualDisk
+
+/// What nobody needs any more is written over, and given back when nothing is written for long.
+@Suite struct Recycling {
+    private func limits() -> StorageLimits {
+        var limits = smallLimits()
+        limits.snapshotWriteBytes = 1_500
+        limits.snapshotSyncBytes = 3_000
+        return limits
+    }
+
+    /// Content that tells which snapshot it is of.
+    private func content(_ index: Index, _ bytes: Int) -> [Bytes] {
+        let all = (0..<bytes).map { UInt8(truncatingIfNeeded: Int(index.rawValue) &* 31 &+ $0 / 7) }
+        return stride(from: 0, to: bytes, by: 700).map { Bytes(Array(all[$0..<min($0 + 700, bytes)])) }
+    }
+
+    /// A member with entries 1 to 60 of term 1, and snapshots of these sizes, at 10, 20 and so on.
+    private func rig(snapshots sizes: Int...) throws -> Rig {
+        let rig = try Rig(limits: limits())
+        rig.commit(Turn(token: 1, hardState: HardState(term: 1), entries: entries(1...60, size: 400)))
+        for (place, size) in sizes.enumerated() {
+            snapshot(rig, Index(UInt64(place + 1) * 10), size)
+            rig.removeSnapshots()
+            rig.settle()
+        }
+        return rig
+    }
+
+    private func snapshot(_ rig: Rig, _ index: Index, _ size: Int) {
+        rig.beginSnapshot(index, term: 1, chunks: content(index, size))
+        rig.settle()
+    }
+
+    private func snapshots(_ rig: Rig) -> [UInt64] {
+        rig.disk.names.keys.compactMap { if case .snapshot(let index) = $0 { index } else { nil } }.sorted()
+    }
+
+    @Test("A snapshot is written over the one before the last, and is as long as its own content", arguments: [900, 5_000, 40_000])
+    func snapshotOverSnapshot(size: Int) throws {
+        let rig = try rig(snapshots: 20_000, 7_000)
+        #expect(snapshots(rig) == [10, 20])
+        let first = try rig.disk.open(.snapshot(10))
+        snapshot(rig, 30, size)
+        rig.removeSnapshots()
+        rig.settle()
+        #expect(snapshots(rig) == [20, 30])
+        #expect(try rig.disk.open(.snapshot(30)) === first)
+        #expect(rig.disk.content(.snapshot(30)).count == SnapshotHeader.contentStart + size)
+        let again = try Rig(rig.disk, limits: limits())
+        #expect(try again.content(of: again.recovered.snapshot!) == content(30, size).flatMap(\.array))
+        // After a start the older one is there for the next.
+        let second = try again.disk.open(.snapshot(20))
+        snapshot(again, 40, 3_000)
+        #expect(try again.disk.open(.snapshot(40)) === second)
+    }
+
+    @Test("Whatever a power failure leaves of a snapshot that is written over an older one, the newest whole one is found")
+    func crashes() throws {
+        var found: Set<Index> = []
+        for loss in [VirtualDisk.Loss.everything, .nothing, .someSectors] {
+            var steps = 0
+            var isDone = false
+            while !isDone {
+                let rig = try rig(snapshots: 20_000, 7_000)
+                rig.beginSnapshot(30, term: 1, chunks: content(30, 9_000))
+                for _ in 0..<steps {
+                    rig.begin()
+                    guard let last = rig.running.indices.last else { break }
+                    rig.step(last)
+                }
+                rig.begin()
+                isDone = rig.running.isEmpty
+                var random = SplitMix64(seed: UInt64(steps))
+                rig.disk.crash(loss, &random)
+                let again = try Rig(rig.disk, limits: limits())
+                let newest = try #require(again.recovered.snapshot)
+                let size = newest.index == 30 ? 9_000 : 7_000
+                #expect(try again.content(of: newest) == content(newest.index, size).flatMap(\.array), "after \(steps) steps")
+                found.insert(newest.index)
+                snapshot(again, 40, 2_000)
+                #expect(try Rig(again.disk, limits: limits()).recovered.snapshot?.index == 40)
+                steps += 1
+            }
+            #expect(steps > 10)
+        }
+        #expect(found == [20, 30])
+    }
+
+    @Test("A snapshot that is still read, or sent to somebody, is not written over")
+    func inUse() throws {
+        let rig = try rig(snapshots: 6_000, 6_000)
+        let old = try rig.disk.open(.snapshot(10))
+        rig.readSnapshot(1, 10, offset: 0, count: 6_000)
+        rig.beginSnapshot(30, term: 1, chunks: content(30, 6_000))
+        rig.begin()
+        while let place = rig.running.firstIndex(where: { $0.operation.lane != .read }) {
+            rig.step(place)
+            rig.begin()
+        }
+        #expect(rig.snapshot?.index == 30)
+        rig.settle()
+        guard case .snapshotBytes(1, let bytes?)? = rig.events.last else { Issue.record("\(rig.events)"); return }
+        #expect(bytes.array == content(10, 6_000).flatMap(\.array))
+        #expect(try rig.disk.open(.snapshot(10)) === old)
+
+        rig.removeSnapshots(except: [20])
+        rig.settle()
+        let sent = try rig.disk.open(.snapshot(20))
+        for index in [40, 50] as [Index] { snapshot(rig, index, 6_000) }
+        #expect(try rig.disk.open(.snapshot(20)) === sent)
+        #expect(rig.disk.content(.snapshot(20)).suffix(6_000) == content(20, 6_000).flatMap(\.array)[...])
+    }
+
+    @Test("As much of the log as it may have stays on the disk, to be written over; what is more goes")
+    func segments() throws {
+        let rig = try Rig(limits: limits())
+        rig.logRoomBytes = 60_000
+        rig.commit(Turn(token: 1, hardState: HardState(term: 1), entries: entries(1...1)))
+        var last: UInt64 = 1
+        func write(_ count: UInt64) {
+            for index in last + 1...last + count { rig.commit(Turn(token: index, entries: entries(index...index, size: 400))) }
+            last += count
+        }
+        func cut() {
+            snapshot(rig, Index(last), 2_000)
+            rig.compact(Index(last))
+            rig.removeSnapshots()
+            rig.settle()
+        }
+        write(200)
+        #expect(rig.segments.count == 10)
+        cut()
+        // Frames of 512 bytes, 24 in a segment: 60,000 bytes of them stay, and the spare.
+        let kept = rig.segments
+        #expect(kept.count == 6, "\(kept)")
+        let files = try Set(kept.map { ObjectIdentifier(try rig.disk.open(.segment($0))) })
+        for _ in 0..<6 {
+            write(40)
+            cut()
+        }
+        #expect(rig.segments.count >= 5 && rig.segments.first! > kept.last!, "\(rig.segments)")
+        // A spare that is wanted in the very moment in which older segments are removed is a new one.
+        let new = try rig.segments.filter { !files.contains(ObjectIdentifier(try rig.disk.open(.segment($0)))) }
+        #expect(new.count <= 1, "\(new) are new files")
+        let again = try Rig(rig.disk, limits: limits())
+        #expect(again.recovered.lastIndex == Index(last))
+        #expect(again.readAll(from: again.recovered.firstIndex).last == entry(Index(last), size: 400))
+    }
+
+    @Test("A full disk, and a long time without a write, give back what was only to be written over")
+    func givenBack() throws {
+        let rig = try rig(snapshots: 9_000, 9_000)
+        rig.logRoomBytes = .max
+        snapshot(rig, 60, 9_000)
+        rig.compact(60)
+        rig.removeSnapshots()
+        rig.settle()
+        let waiting = rig.segments.count
+        #expect(snapshots(rig) == [20, 60] && waiting > 3)
+        rig.advance(.seconds(1))
+        rig.settle()
+        #expect(snapshots(rig) == [20, 60] && rig.segments.count == waiting, "a pause is not the end")
+        #expect(rig.deadline < .never)
+        rig.now = rig.deadline
+        rig.advance(.zero)
+        rig.settle()
+        // One more than the log needs stays for the next spare.
+        #expect(snapshots(rig) == [60] && rig.segments.count == 3 && rig.deadline == .never, "\(rig.segments)")
+
+        let full = try self.rig(snapshots: 9_000, 9_000)
+        full.disk.capacity = full.disk.used
+        for index in 61...200 as ClosedRange<UInt64> { full.write(Turn(token: index, entries: entries(index...index, size: 400))) }
+        full.settle()
+        #expect(full.isFull && snapshots(full) == [20])
+    }
+}
