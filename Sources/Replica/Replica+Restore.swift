@@ -36,7 +36,7 @@ extension Replica {
             appliedIndex: covered, snapshot: point)
         self.init(
             raft: Raft(restored, parameters: parameters), firstIndex: recovered.firstIndex,
-            storage: Storage(recovered, limits: storageLimits), limits: limits, now: now)
+            storage: Storage(recovered, limits: storageLimits, now: now), limits: limits, now: now)
         keysInSnapshot = keyspace.count
         self.keyspace = keyspace
     }

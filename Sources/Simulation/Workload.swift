@@ -59,6 +59,7 @@ extension StorageLimits {
         limits.tailBytes = [0, 2 << 10, 16 << 10][Int(random.next(below: 3))]
         limits.maxPositions = [4, 64, 1024][Int(random.next(below: 3))]
         limits.positionSpacing = 2 << 10
+        limits.coveredBytesRead = 8 << 10
         limits.readBytes = [1 << 10, 4 << 10][Int(random.next(below: 2))]
         limits.maxReads = 1 + Int(random.next(below: 3))
         limits.spaceRetry = .milliseconds(300)

@@ -18,15 +18,18 @@ struct LogReader<Image: DirectoryImage> {
     /// The last witnessed frame of the segment that holds the last frame, and the turn of that witness.
     private(set) var witnessed: UInt64 = 0
     private(set) var witnessTurn: UInt64 = 0
-    private(set) var spans = Deque<SegmentSpan>()
+    private(set) var spans: Deque<SegmentSpan>
 
+    /// - Parameter superfluous: how many segments, the first ones, are not read.
     init(
-        _ directory: Image, member: MemberID, segments: [OpenSegment], limits: StorageLimits, mayBeginLater: Bool
+        _ directory: Image, member: MemberID, segments: [OpenSegment], superfluous: Int, limits: StorageLimits,
+        mayBeginLater: Bool
     ) {
         self.directory = directory
         self.member = member
-        self.segments = segments
-        current = segments[0]
+        self.segments = Array(segments.dropFirst(superfluous))
+        current = segments[superfluous]
+        spans = Deque(segments.prefix(superfluous).map { SegmentSpan(superfluous: $0) })
         scan = LogScan(member: member, limits: limits, mayBeginLater: mayBeginLater)
     }
 
@@ -79,6 +82,36 @@ struct LogReader<Image: DirectoryImage> {
             part.segment.offset += found.header.extent
         }
         try part.requireWitnessed(through: scan.sequence)
+    }
+}
+
+extension RecoveryReader {
+    /// How many of the first segments need not be read, as a snapshot covers all that counts in them: they wait to be written over.
+    ///
+    /// A frame takes the place of every earlier entry from its first index on. So where a segment's first one is covered by the
+    /// snapshot, all before that segment is, or is superseded. That one may be torn itself: the log is read from two segments before
+    /// it on, of which the second is whole, since a later frame was written. Followers, and people, may want what is covered: from
+    /// more of them.
+    func superfluous(of segments: [OpenSegment], member: MemberID, behind snapshot: Index) throws(RecoveryFailure) -> Int {
+        guard snapshot > 0 else { return 0 }
+        func isCovered(_ place: Int) throws(RecoveryFailure) -> Bool {
+            let number = segments[place].number
+            let sector = try bytes(.segment(number), Format.framesStart, Format.sectorBytes)
+            guard let frame = try? FrameHeader(decoding: sector, member: member) else { return false }
+            return frame.segment == number && frame.firstIndex <= snapshot
+        }
+        var first: Int?
+        for place in segments.indices.reversed() where try isCovered(place) {
+            first = place - 2
+            break
+        }
+        guard var first, first > 0 else { return 0 }
+        var kept = segments[first..<first + 2].reduce(0) { $0 + $1.size }
+        while first > 0, kept < limits.coveredBytesRead {
+            first -= 1
+            kept += segments[first].size
+        }
+        return try isCovered(first) ? first : 0
     }
 }
 

@@ -12,6 +12,14 @@ struct SegmentSpan: Sendable, Equatable {
     /// Of its frames.
     var bytes: Int
 
+    /// One that is not read any more: it holds nothing that counts.
+    init(superfluous segment: OpenSegment) {
+        number = segment.number
+        first = 0
+        last = 0
+        bytes = segment.size - Format.framesStart
+    }
+
     init(_ frame: FrameHeader) {
         number = frame.segment
         first = frame.firstIndex

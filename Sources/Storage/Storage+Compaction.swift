@@ -70,6 +70,8 @@ extension Storage {
     private mutating func forgetSegments(_ count: Int) {
         spans.removeFirst(count)
         guard let first = spans.first else { preconditionFailure("the segment with the last frame stays") }
+        // A start did not read those that held nothing: nothing is remembered of them.
+        guard first.first > 0 else { return }
         positions.forget(before: first.number, first: first.first)
     }
 }

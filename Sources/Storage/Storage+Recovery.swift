@@ -51,8 +51,10 @@ struct RecoveryReader<Image: DirectoryImage> {
         let (hardState, stateNumber) = try readState(of: identity.member)
         let (snapshot, olderSnapshots) = try readSnapshotHeaders(of: identity.member)
         let segments = try readSegmentHeaders(of: identity.member, mayBeginLater: snapshot != nil)
+        let superfluous = try superfluous(of: segments, member: identity.member, behind: snapshot?.index ?? 0)
         var log = LogReader(
-            directory, member: identity.member, segments: segments, limits: limits, mayBeginLater: snapshot != nil)
+            directory, member: identity.member, segments: segments, superfluous: superfluous, limits: limits,
+            mayBeginLater: snapshot != nil)
         try log.read()
         let scan = log.scan
         let start = try LogStart(scan, snapshot, sabotage: limits.sabotage)

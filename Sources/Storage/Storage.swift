@@ -78,8 +78,8 @@ public struct Storage: ~Copyable {
     var failed = false
     var lastID: UInt64 = 0
 
-    /// Takes up where recovery left off.
-    public init(_ recovered: consuming Recovered, limits: StorageLimits = StorageLimits()) {
+    /// Takes up where recovery left off, at `now`.
+    public init(_ recovered: consuming Recovered, limits: StorageLimits = StorageLimits(), now: Instant = .zero) {
         precondition(
             limits.segmentBytes.isMultiple(of: Format.blockBytes) && limits.segmentBytes >= 2 * Format.framesStart
                 && limits.segmentBytes <= Int(UInt32.max), "a segment has room for frames and is whole blocks long")
@@ -94,8 +94,8 @@ public struct Storage: ~Copyable {
         lastFrame = recovered.lastFrame
         witnessed = recovered.witnessed
         witnessTurn = recovered.witnessTurn
-        quietSince = recovered.lastFrame == nil ? nil : .zero
-        idleSince = .zero
+        quietSince = recovered.lastFrame == nil ? nil : now
+        idleSince = now
         spares = Deque(recovered.spares)
         positions = recovered.positions
         snapshot = recovered.snapshot
@@ -103,6 +103,7 @@ public struct Storage: ~Copyable {
         staleSnapshots = recovered.staleSnapshots
         firstIndex = recovered.firstIndex
         spans = Deque(recovered.spans)
+        logRoomBytes = logBytes
         let covered = recovered.snapshot?.index ?? 0
         writtenBeforeSnapshot = -spans.reduce(0) { $1.last > covered ? $0 + $1.bytes : $0 }
         // The files say otherwise still: the next frame tells them, before anything else comes.

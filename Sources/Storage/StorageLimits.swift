@@ -18,6 +18,8 @@ public struct StorageLimits: Sendable {
     public var maxPositions = 65_536
     /// Bytes of log from one remembered position to the next, at first.
     public var positionSpacing = 128 << 10
+    /// Of the log that a snapshot covers a start reads so much, and no more: the rest waits to be written over.
+    public var coveredBytesRead = 32 << 20
     /// Bytes of one read from the disk, except for a larger frame.
     public var readBytes = 256 << 10
     /// Reads under way at the same time; more wait.

@@ -11,6 +11,7 @@ import VirtualDisk
         var limits = smallLimits()
         limits.snapshotWriteBytes = 1_500
         limits.snapshotSyncBytes = 3_000
+        limits.coveredBytesRead = 0
         return limits
     }
 
@@ -164,6 +165,40 @@ import VirtualDisk
         let again = try Rig(rig.disk, limits: limits())
         #expect(again.recovered.lastIndex == Index(last))
         #expect(again.readAll(from: again.recovered.firstIndex).last == entry(Index(last), size: 400))
+    }
+
+    @Test("A start does not read segments that only wait to be written over, and the log goes on in them")
+    func startSkips() throws {
+        let rig = try Rig(limits: limits())
+        rig.logRoomBytes = .max
+        rig.commit(Turn(token: 1, hardState: HardState(term: 1), entries: entries(1...1)))
+        for index in 2...200 as ClosedRange<UInt64> { rig.commit(Turn(token: index, entries: entries(index...index, size: 400))) }
+        snapshot(rig, 150, 2_000)
+        rig.compact(150)
+        rig.settle()
+        let all = rig.segments
+        // 24 entries in a segment: 151 is in the seventh, and two before it are read.
+        for number in all {
+            let disk = rig.disk.copy()
+            disk.damage(.segment(number)) { $0[Format.framesStart + 600] ^= 1 }
+            let isRead: Bool
+            do throws(RecoveryFailure) {
+                _ = try Storage.recover(from: disk, limits: limits())
+                isRead = false
+            } catch {
+                isRead = true
+            }
+            #expect(isRead == (5...9).contains(number), "segment \(number)")
+        }
+        let again = try Rig(rig.disk, limits: limits())
+        #expect(again.segments == all && again.recovered.lastIndex == 200 && again.recovered.firstIndex < 150)
+        let first = again.recovered.firstIndex.rawValue
+        #expect(again.readAll(from: Index(first)) == entries(first...200, size: 400))
+        for index in 201...300 as ClosedRange<UInt64> { again.commit(Turn(token: index, entries: entries(index...index, size: 400))) }
+        #expect(again.segments.count == all.count && again.segments.first! > 4, "\(again.segments)")
+        #expect(again.readAll(from: 151) == entries(151...300, size: 400))
+        let last = try Rig(again.disk, limits: limits())
+        #expect(last.recovered.lastIndex == 300 && last.readAll(from: 151) == entries(151...300, size: 400))
     }
 
     @Test("A full disk, and a long time without a write, give back what was only to be written over")

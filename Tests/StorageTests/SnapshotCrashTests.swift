@@ -36,11 +36,13 @@ import VirtualDisk
         var limits = smallLimits()
         limits.snapshotWriteBytes = 1_000
         limits.snapshotSyncBytes = 2_000
+        limits.coveredBytesRead = 0
         if seed % 2 == 0 { (limits.leastSegmentBytes, limits.segmentsOfState) = (16 << 10, 1) }
         let disk = VirtualDisk()
         _ = disk.run(Storage.format(Identity(member: 7, name: "n1"), limits: limits))
         for round in 0..<12 {
             let rig = try Rig(disk, limits: limits)
+            if seed % 3 != 0 { rig.logRoomBytes = 100_000 }
             try check(rig, &life, "seed \(seed), round \(round)")
             if rig.recovered.hardState.term == 0 { rig.commit(Turn(token: 1, hardState: HardState(term: 3))) }
             life.token = 1
