@@ -146,6 +146,8 @@ extension World {
         if glance.term != member.last.term || glance.leader == nil { member.last.heard = nil }
         guard let word = member.lastWord else { return }
         member.lastWord = nil
+        // A full disk makes it deaf to most of them (Replica.spareSpace), and it may be full no more when it grants a vote.
+        if member.process?.replica.isDiskFull == true { return }
         if word.term == glance.term, word.from == glance.leader { member.last.heard = member.clock.instant(at: now) }
     }
 
