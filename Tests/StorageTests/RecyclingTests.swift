@@ -201,6 +201,36 @@ import VirtualDisk
         #expect(last.recovered.lastIndex == 300 && last.readAll(from: 151) == entries(151...300, size: 400))
     }
 
+    @Test("A torn first frame in the last segment, covered by another's snapshot, does not hide the frames before it", arguments: 0..<8 as Range<UInt64>)
+    func tornBehindSnapshot(seed: UInt64) throws {
+        let rig = try Rig(limits: limits())
+        rig.logRoomBytes = .max
+        rig.commit(Turn(token: 1, hardState: HardState(term: 1), entries: entries(1...1)))
+        // 24 frames in a segment: the next one is the first of the fifth.
+        for index in 2...96 as ClosedRange<UInt64> { rig.commit(Turn(token: index, entries: entries(index...index, size: 400))) }
+        let torn = try #require((0..<9).map { entry(97, size: 1_400, seed: $0) }.first { $0.data.array.contains { $0 != 0 } })
+        rig.write(Turn(token: 97, entries: [torn]))
+        rig.begin()
+        let place = try #require(rig.running.firstIndex { $0.operation.lane == .log })
+        #expect(rig.running[place].operation.steps.contains { if case .write(.segment(5), _, _) = $0 { true } else { false } })
+        rig.step(place)
+        // A snapshot from another member is durable before the frame is.
+        rig.beginSnapshot(100, term: 1, chunks: content(100, 900))
+        rig.begin()
+        while let other = rig.running.firstIndex(where: { $0.operation.lane != .log }) {
+            rig.step(other)
+            rig.begin()
+        }
+        #expect(rig.snapshot?.index == 100)
+        var random = SplitMix64(seed: seed)
+        rig.disk.crash(.someSectors, &random)
+        let again = try Rig(rig.disk, limits: limits())
+        #expect(again.recovered.firstIndex == 101 && again.recovered.lastIndex == 100)
+        again.commit(Turn(token: 1, entries: entries(101...130, size: 400)))
+        let last = try Rig(again.disk, limits: limits())
+        #expect(last.recovered.lastIndex == 130 && last.readAll(from: 101) == entries(101...130, size: 400))
+    }
+
     @Test("A full disk, and a long time without a write, give back what was only to be written over")
     func givenBack() throws {
         let rig = try rig(snapshots: 9_000, 9_000)
