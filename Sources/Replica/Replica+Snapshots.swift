@@ -15,6 +15,8 @@ extension Replica {
         /// What is left to encode, when nobody is at it.
         var rest: SnapshotEncoder?
         var pace: SnapshotPace
+        /// What the log had when it began, and what is kept behind a snapshot.
+        var usualLogBytes: Int
     }
 
     /// Begins one early enough to be done when the log is as long as it may become. What others have committed may be applied before
@@ -37,7 +39,8 @@ extension Replica {
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
             rest: encoder,
             pace: SnapshotPace(
-                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: planNextSnapshot(), now: now))
+                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: planNextSnapshot(), now: now),
+            usualLogBytes: usualLogBytes)
     }
 
     /// What writes a version of this keyspace as a snapshot; nil when the log does not know its term any more.
@@ -75,10 +78,10 @@ extension Replica {
     /// The disk has a snapshot, this member's own or another's.
     mutating func snapshotIsDurable(_ index: Index, into effects: inout ReplicaEffects) {
         if let current = snapshotting, current.point.index == index {
-            snapshotting = nil
             keysInSnapshot = current.pace.keyCount
             input.tookSnapshot = current.point
             cutLog(behind: current.point)
+            snapshotting = nil
         } else {
             finishInstalling(index, into: &effects)
         }
@@ -89,11 +92,12 @@ extension Replica {
     mutating func cutLog(behind point: SnapshotPoint) {
         let kept = min(point.index.rawValue, UInt64(limits.keptEntries))
         var through = max(Index(point.index.rawValue - kept), storage.firstIndex(ofLast: keptLogBytes).previous)
-        if let limit = raft.compactionLimit, storage.logBytes < limits.keptLogBytesWhileSending {
+        if let limit = raft.compactionLimit, storage.neededLogBytes < limits.keptLogBytesWhileSending {
             through = min(through, limit)
         }
         input.compactThrough = min(through, point.index)
-        storage.logRoomBytes = snapshotSpan.start + snapshotSpan.length + keptLogBytes
+        // As the new snapshot allows, or as the old one did: a store that grew has as many new keys in the log to come.
+        storage.logRoomBytes = max(usualLogBytes, snapshotting?.usualLogBytes ?? 0)
     }
 
     mutating func snapshotFailed(_ index: Index, into effects: inout ReplicaEffects) {
@@ -109,7 +113,10 @@ extension Replica {
     // MARK: To others
 
     mutating func sendSnapshots(into effects: inout ReplicaEffects) {
-        if raft.role != .leader { sending.removeAll() }
+        if raft.role != .leader, !sending.isEmpty {
+            sending.removeAll()
+            removeOldSnapshots()
+        }
         for send in raftEffects.snapshots {
             guard let snapshot = storage.snapshot else { preconditionFailure("Raft knows a snapshot that the disk has not") }
             sending.append((send.token, snapshot.index))

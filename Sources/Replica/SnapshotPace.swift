@@ -100,6 +100,9 @@ extension Replica {
         return (allowed / 8 * 7 - length, length)
     }
 
+    /// How long the log is when a snapshot is done, with what is kept behind it.
+    var usualLogBytes: Int { snapshotSpan.start + snapshotSpan.length + keptLogBytes }
+
     /// Whether the log is long enough for the next snapshot to begin. Members take turns: right behind a freeze each write copies
     /// what it changes, and if all froze at the same index, a cluster's writers would meet it everywhere in the same moment.
     mutating func isSnapshotDue() -> Bool {

@@ -63,8 +63,8 @@ public final class DiskExecutor: Sendable {
             }
         case .remove(let file):
             forget([file])
-            if case .snapshotDraft = file { shrink(file) }
-            guard unlinkat(directory.number, file.name, 0) == 0 || errno == ENOENT else {
+            let left = shrink(file)
+            guard unlinkat(directory.number, left.name, 0) == 0 || errno == ENOENT else {
                 throw failure("unlink", file)
             }
         case .syncDirectory:
@@ -95,17 +95,26 @@ public final class DiskExecutor: Sendable {
         directReader.forget(names)
     }
 
-    /// Gives a large file's space back piece by piece: where a file system tells the device of it at once (`discard`), 280 MiB are
-    /// 50 ms in which no sync ends, of anything on that disk. What fails here is left to the removal.
-    private func shrink(_ file: DiskFile) {
+    /// Gives a snapshot's space back piece by piece: where a file system tells the device of it at once (`discard`), 280 MiB are
+    /// 50 ms in which no sync ends, of anything on that disk. It is a draft meanwhile: no file has a snapshot's name that is not a
+    /// whole one. What fails here is left to the removal, of the file that this answers.
+    private func shrink(_ file: DiskFile) -> DiskFile {
+        var file = file
+        if case .snapshot(let index) = file {
+            let draft = DiskFile.snapshotDraft(index)
+            guard renameat(directory.number, file.name, directory.number, draft.name) == 0 else { return file }
+            file = draft
+        }
+        guard case .snapshotDraft = file else { return file }
         let number = openat(directory.number, file.name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard number >= 0 else { return }
+        guard number >= 0 else { return file }
         let descriptor = Descriptor(number)
         var rest = lseek(descriptor.number, 0, SEEK_END)
         while rest > Self.pieceGivenBack {
             rest -= Self.pieceGivenBack
-            guard ftruncate(descriptor.number, rest) == 0 else { return }
+            guard ftruncate(descriptor.number, rest) == 0 else { break }
         }
+        return file
     }
 
     private static let pieceGivenBack: off_t = 8 << 20

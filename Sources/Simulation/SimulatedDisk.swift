@@ -169,7 +169,9 @@ package final class SimulatedDisk: DirectoryImage {
             target.forgetUndo()
             dirty.removeAll { $0 === target }
         case .rename(let file, let target):
-            let moved = try open(file)
+            guard let moved = names[file] else {
+                throw DiskError(call: "rename", file: file, code: 2, message: "No such file", isFull: false)
+            }
             if case .snapshotDraft = target { moved.grows = true }
             change(.put(target, moved))
             change(.remove(file))

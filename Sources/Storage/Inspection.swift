@@ -35,6 +35,9 @@ public struct Inspection: Sendable {
     public internal(set) var torn: Damage?
     /// Why a start would be refused, and all else that was found. Empty: all is well.
     public internal(set) var failures: [RecoveryFailure] = []
+    /// A start goes on from here, as far as the log tells, and has no need of these files: they wait to be written over.
+    public internal(set) var starts = false
+    public internal(set) var superfluous: Set<DiskFile> = []
     /// There is nothing of a member here.
     public internal(set) var isBlank = false
 }
@@ -101,6 +104,9 @@ private struct Inspector<Image: DirectoryImage> {
             inspection.hardState = recovered.hardState
             inspection.torn = recovered.cut
             inspection.setsLogAside = recovered.restarts
+            inspection.starts = true
+            inspection.superfluous = Set(
+                recovered.staleSnapshots.map { .snapshot($0.index.rawValue) } + recovered.spans.filter(\.isUnread).map { .segment($0.number) })
             if recovered.firstIndex <= recovered.lastIndex { inspection.log = recovered.firstIndex...recovered.lastIndex }
         } catch {
             note(error)
@@ -176,7 +182,9 @@ private struct Inspector<Image: DirectoryImage> {
             case .bad(let bad):
                 let expected = sequence == 0 ? bad.header?.sequence ?? 1 : sequence + 1
                 let reason = try part.judge(bad, expected: expected)
-                if inspection.torn == nil { inspection.torn = Damage(file, at: part.segment.offset, reason) }
+                if inspection.superfluous.contains(file) {
+                    note(.damaged(Damage(file, at: part.segment.offset, reason)))
+                } else if inspection.torn == nil { inspection.torn = Damage(file, at: part.segment.offset, reason) }
                 return
             case .frame(let frame):
                 count(frame, at: part.segment.offset, in: &segment, eachFrame)

@@ -90,15 +90,15 @@ public enum SnapshotReadFailure<E: Error>: Error {
 extension RecoveryReader {
     /// The newest snapshot, and those that it makes superfluous. A snapshot gets its name only when all of it is on the
     /// disk: one that cannot be read is damaged, and the log that it covers may be gone.
-    func readSnapshotHeaders(of member: MemberID) throws(RecoveryFailure) -> (newest: SnapshotHeader?, older: [Index]) {
-        var found: [(index: Index, size: Int)] = []
+    func readSnapshotHeaders(of member: MemberID) throws(RecoveryFailure) -> (newest: SnapshotHeader?, older: [SnapshotFile]) {
+        var found: [SnapshotFile] = []
         for (file, size) in files {
-            if case .snapshot(let index) = file { found.append((Index(index), size)) }
+            if case .snapshot(let index) = file { found.append(SnapshotFile(index: Index(index), bytes: size)) }
         }
         found.sort { $0.index < $1.index }
         guard let newest = found.last else { return (nil, []) }
-        let header = try snapshotHeader(newest.index, size: newest.size, of: member)
-        return (header, found.dropLast().map(\.index))
+        let header = try snapshotHeader(newest.index, size: newest.bytes, of: member)
+        return (header, found.dropLast())
     }
 
     /// The head of one snapshot, whose file has that size.

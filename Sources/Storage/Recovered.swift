@@ -45,7 +45,7 @@ public struct Recovered: Sendable {
     /// The newest snapshot. Its content is checked by whoever reads it: `Storage.snapshotContent`.
     public internal(set) var snapshot: SnapshotHeader?
     /// Older ones, ascending: the next is written over one of them.
-    var staleSnapshots: [Index]
+    var staleSnapshots: [SnapshotFile]
     /// The log that was found does not go on from the snapshot, and was set aside.
     var restarts: Bool
     var spans: Deque<SegmentSpan>

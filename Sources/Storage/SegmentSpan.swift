@@ -12,7 +12,10 @@ struct SegmentSpan: Sendable, Equatable {
     /// Of its frames.
     var bytes: Int
 
-    /// One that is not read any more: it holds nothing that counts.
+    /// It holds nothing that counts, and the start did not read it.
+    var isUnread: Bool { first == 0 }
+
+    /// One that is not read any more.
     init(superfluous segment: OpenSegment) {
         number = segment.number
         first = 0

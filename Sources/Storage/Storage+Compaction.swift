@@ -35,13 +35,19 @@ extension Storage {
         return spans.prefix { $0.number < lastFrame.segment && $0.last < firstIndex && $0.number < oldest }.count
     }
 
+    /// Of them what is not only there to be written over.
+    public var neededLogBytes: Int { spans.reduce(0) { $1.last < firstIndex ? $0 : $0 + $1.bytes } }
+
     /// Whether there are segments to be given back.
-    var hasRemovable: Bool { countOfRemovable > 1 }
+    var hasSuperfluous: Bool { spans.first.map { $0.last < firstIndex } ?? false }
+
+    /// What only waits to be written over goes: nothing has been written for long, or space is wanted.
+    var givesSpaceBack: Bool { isIdle || isFull || snapshotLacksSpace }
 
     /// Removes segments that are not needed as spares: what the log may have stays, to be written over.
     mutating func startRemoval() -> DiskOperation? {
-        guard removal == nil, !isRecycling, logBytes > logRoomBytes || isIdle else { return nil }
-        var excess = isIdle ? Int.max : logBytes - logRoomBytes
+        guard removal == nil, !isRecycling, logBytes > logRoomBytes || givesSpaceBack else { return nil }
+        var excess = givesSpaceBack ? Int.max : logBytes - logRoomBytes
         // One is left for the next spare in any case.
         var count = 0
         for span in spans.prefix(max(0, min(countOfRemovable - 1, 8))) where excess > 0 {
@@ -71,7 +77,7 @@ extension Storage {
         spans.removeFirst(count)
         guard let first = spans.first else { preconditionFailure("the segment with the last frame stays") }
         // A start did not read those that held nothing: nothing is remembered of them.
-        guard first.first > 0 else { return }
+        guard !first.isUnread else { return }
         positions.forget(before: first.number, first: first.first)
     }
 }

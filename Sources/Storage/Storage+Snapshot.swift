@@ -17,6 +17,8 @@ struct SnapshotDraft {
     var isCreated = false
     /// It was an older snapshot's file, and may be longer than what is written to it.
     var isRecycled = false
+    /// It is about to be that.
+    var isRecycling = false
     var isComplete = false
     var isAbandoned = false
     /// The operation that is under way.
@@ -26,6 +28,12 @@ struct SnapshotDraft {
     var isRemoving = false
 
     var file: DiskFile { .snapshotDraft(index.rawValue) }
+}
+
+/// A snapshot's file, whole, and its size.
+struct SnapshotFile: Sendable, Equatable {
+    var index: Index
+    var bytes: Int
 }
 
 /// Snapshots are written to a draft, synced, renamed, and the directory synced (pitfall 30); only then does anything that
@@ -61,7 +69,7 @@ extension Storage {
     /// Older snapshots go, but those in `kept`: somebody is being sent them. The last of them stays until the next one is
     /// written, in its place.
     public mutating func removeSnapshots(except kept: [Index]) {
-        for index in snapshots where index < snapshot?.index ?? 0 && !kept.contains(index) { staleSnapshots.append(index) }
+        for old in snapshots where old.index < snapshot?.index ?? 0 && !kept.contains(old.index) { staleSnapshots.append(old) }
         snapshots.removeAll { staleSnapshots.contains($0) }
     }
 
@@ -82,18 +90,21 @@ extension Storage {
         }
     }
 
-    /// What is removed is a draft first: no file has a snapshot's name that is not a whole one, though a large one goes piece by
-    /// piece.
     private mutating func startStaleRemoval() -> DiskOperation? {
-        let count = staleSnapshots.count - (isIdle || isFull ? 0 : 1)
-        guard count > 0, staleRemoval == nil else { return nil }
+        let count = staleSnapshots.count - (keepsStaleSnapshot ? 1 : 0)
+        guard count > 0, staleRemoval == nil, !staleSnapshots.contains(where: { isBeingRead($0.index) }) else { return nil }
         let id = newID()
         staleRemoval = id
-        let stale = staleSnapshots.prefix(count).map(\.rawValue)
+        let steps = staleSnapshots.prefix(count).map { DiskStep.remove(.snapshot($0.index.rawValue)) } + [.syncDirectory]
         staleSnapshots.removeFirst(count)
-        let steps = stale.map { DiskStep.rename(.snapshot($0), to: .snapshotDraft($0)) } + [.syncDirectory]
-            + stale.map { .remove(.snapshotDraft($0)) } + [.syncDirectory]
         return DiskOperation(id: id, lane: .background, steps: steps)
+    }
+
+    /// Whether the last of the stale ones is for the next draft: not when that has its file already, and not when it takes much
+    /// more of the disk than the next one will. That one may have had a larger state.
+    private var keepsStaleSnapshot: Bool {
+        guard !givesSpaceBack, !(draft?.isCreated ?? false), let last = staleSnapshots.last, let snapshot else { return false }
+        return last.bytes <= max(limits.leastSegmentBytes, (SnapshotHeader.contentStart + snapshot.length) / 4 * 5)
     }
 
     private mutating func startSnapshotJob() -> DiskOperation? {
@@ -108,8 +119,9 @@ extension Storage {
             draft.isRemoving = true
         } else {
             if !draft.isCreated { create(&draft, &steps) }
-            write(&draft, &steps)
-            if draft.isComplete, draft.chunks.isEmpty {
+            // Should the older one's file not be had, then nothing else is lost.
+            if !draft.isRecycling { write(&draft, &steps) }
+            if draft.isComplete, draft.chunks.isEmpty, !draft.isRecycling {
                 draft.isNaming = true
                 let header = SnapshotHeader(index: draft.index, term: draft.term, member: member, length: draft.written)
                 steps.append(.write(draft.file, offset: 0, slices: [header.encode()]))
@@ -134,10 +146,11 @@ extension Storage {
     /// (docs/decisions/snapshots.md).
     private mutating func create(_ draft: inout SnapshotDraft, _ steps: inout [DiskStep]) {
         draft.isCreated = true
-        if let old = staleSnapshots.last, !isBeingRead(old) {
+        if keepsStaleSnapshot, let old = staleSnapshots.last, !isBeingRead(old.index) {
             staleSnapshots.removeLast()
+            draft.isRecycling = true
             draft.isRecycled = true
-            steps += [.rename(.snapshot(old.rawValue), to: draft.file), .syncDirectory]
+            steps += [.rename(.snapshot(old.index.rawValue), to: draft.file), .syncDirectory]
         } else {
             steps.append(.create(draft.file, size: 0))
         }
@@ -197,14 +210,28 @@ extension Storage {
             // Also when it was abandoned meanwhile: it is there.
             draft = nil
             snapshot = SnapshotHeader(index: ended.index, term: ended.term, member: member, length: ended.written)
-            snapshots.append(ended.index)
+            snapshots.append(SnapshotFile(index: ended.index, bytes: SnapshotHeader.contentStart + ended.written))
+            snapshotLacksSpace = false
             writtenBeforeSnapshot = max(writtenBeforeSnapshot, ended.writtenBefore)
             events.append(.snapshotDurable(index: ended.index))
         case .done where ended.isRemoving:
             draft = nil
         case .done:
-            draft.update { $0.running = nil }
+            draft.update {
+                $0.running = nil
+                $0.isRecycling = false
+            }
+        case .failed(let error) where ended.isRecycling && error.call == "rename":
+            // Somebody has removed it, or the directory has no room for another name: then it is a new file. A start finds what
+            // there is.
+            draft.update {
+                $0.running = nil
+                $0.isCreated = false
+                $0.isRecycling = false
+                $0.isRecycled = false
+            }
         case .failed(let error) where error.isFull && error.file == ended.file:
+            snapshotLacksSpace = true
             // It has no name yet, and what is left of it goes.
             draft.update {
                 $0.running = nil

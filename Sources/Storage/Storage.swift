@@ -52,9 +52,12 @@ public struct Storage: ~Copyable {
     /// The newest snapshot on the disk.
     public internal(set) var snapshot: SnapshotHeader?
     /// All that have a name, ascending.
-    var snapshots: [Index]
+    var snapshots: [SnapshotFile]
     var draft: SnapshotDraft?
-    var staleSnapshots: [Index] = []
+    /// Those of them that nobody needs, ascending.
+    var staleSnapshots: [SnapshotFile]
+    /// The last one that was begun found no space.
+    var snapshotLacksSpace = false
     var staleRemoval: UInt64?
     var snapshotReads = Deque<(request: UInt64, index: Index, offset: Int, count: Int)>()
     var runningSnapshotReads: [(id: UInt64, request: UInt64, index: Index)] = []
@@ -99,7 +102,7 @@ public struct Storage: ~Copyable {
         spares = Deque(recovered.spares)
         positions = recovered.positions
         snapshot = recovered.snapshot
-        snapshots = recovered.snapshot.map { [$0.index] } ?? []
+        snapshots = recovered.snapshot.map { [SnapshotFile(index: $0.index, bytes: SnapshotHeader.contentStart + $0.length)] } ?? []
         staleSnapshots = recovered.staleSnapshots
         firstIndex = recovered.firstIndex
         spans = Deque(recovered.spans)
@@ -221,7 +224,7 @@ public struct Storage: ~Copyable {
         guard !failed else { return .never }
         var deadline = Instant.never
         if let quietSince { deadline = quietSince + limits.quiet }
-        if let idleSince, !staleSnapshots.isEmpty || hasRemovable { deadline = min(deadline, idleSince + limits.idle) }
+        if let idleSince, !staleSnapshots.isEmpty || hasSuperfluous { deadline = min(deadline, idleSince + limits.idle) }
         if case .waiting(let until) = preparation { deadline = min(deadline, until) }
         return deadline
     }

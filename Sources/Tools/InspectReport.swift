@@ -125,7 +125,15 @@ struct InspectReport {
             case .damaged(let damage): "DAMAGED: \(damage.file.name), byte \(damage.offset): \(damage.reason)"
             case .newerFormat, .disk: "UNREADABLE: \(failure)"
             }
-        } + ["a member does not start here: remove it from its cluster, and add it again with an empty data directory"]
+        } + [isStartable
+            ? "a member starts here, as it needs nothing of what is damaged: it waits to be written over; look after the disk, though"
+            : "a member does not start here: remove it from its cluster, and add it again with an empty data directory"]
+    }
+
+    private var isStartable: Bool {
+        inspection.starts && failures.allSatisfy { failure in
+            if case .damaged(let damage) = failure { inspection.superfluous.contains(damage.file) } else { false }
+        }
     }
 
     static func text(_ configuration: Configuration) -> String {

@@ -189,6 +189,11 @@ import VirtualDisk
                 isRead = true
             }
             #expect(isRead == (5...9).contains(number), "segment \(number)")
+            // Who looks is told of all the damage, and whether a start minds it.
+            let inspection = Storage.inspect(disk, limits: limits())
+            #expect(inspection.starts != isRead && inspection.torn == nil, "segment \(number)")
+            #expect(inspection.failures.isEmpty == (number > 9), "segment \(number)")
+            #expect(isRead || inspection.superfluous == Set((1...4).map { .segment($0) }))
         }
         let again = try Rig(rig.disk, limits: limits())
         #expect(again.segments == all && again.recovered.lastIndex == 200 && again.recovered.firstIndex < 150)
@@ -256,5 +261,56 @@ import VirtualDisk
         for index in 61...200 as ClosedRange<UInt64> { full.write(Turn(token: index, entries: entries(index...index, size: 400))) }
         full.settle()
         #expect(full.isFull && snapshots(full) == [20])
+    }
+
+    @Test("A snapshot that finds no space is given that of the log behind the last one")
+    func roomForSnapshot() throws {
+        let rig = try rig(snapshots: 9_000)
+        rig.logRoomBytes = .max
+        for index in 61...200 as ClosedRange<UInt64> { rig.commit(Turn(token: index, entries: entries(index...index, size: 400))) }
+        snapshot(rig, 150, 9_000)
+        rig.removeSnapshots()
+        rig.compact(150)
+        rig.settle()
+        let before = rig.segments.count
+        #expect(before > 5)
+        rig.disk.capacity = rig.disk.used + 1_000
+        snapshot(rig, 190, 40_000)
+        #expect(rig.events.contains { if case .snapshotFailed(190, _) = $0 { true } else { false } })
+        #expect(rig.segments.count < before && !rig.isWritingSnapshot)
+        snapshot(rig, 191, 40_000)
+        #expect(rig.snapshot?.index == 191)
+    }
+
+    @Test("What takes much more of the disk than the next snapshot will is not kept, nor what that has no use for")
+    func notKept() throws {
+        let rig = try rig(snapshots: 60_000)
+        snapshot(rig, 20, 2_000)
+        rig.removeSnapshots()
+        rig.settle()
+        #expect(snapshots(rig) == [20], "thirty times as large as the state")
+
+        // Somebody is sent 20 while 30 and the next are written: when that ends, 20 goes at once.
+        snapshot(rig, 30, 2_000)
+        rig.removeSnapshots(except: [20])
+        rig.beginSnapshot(40, term: 1, chunks: content(40, 2_000))
+        rig.begin()
+        #expect(rig.running.contains { $0.operation.steps.contains(.create(.snapshotDraft(40), size: 0)) })
+        rig.removeSnapshots()
+        rig.begin()
+        #expect(rig.running.contains { $0.operation.steps.contains(.remove(.snapshot(20))) })
+        rig.settle()
+        #expect(snapshots(rig) == [30, 40])
+    }
+
+    @Test("An older snapshot that somebody has removed is not missed")
+    func removedByHand() throws {
+        let rig = try rig(snapshots: 9_000, 9_000)
+        try rig.disk.perform([.remove(.snapshot(10)), .syncDirectory])
+        snapshot(rig, 30, 9_000)
+        rig.removeSnapshots()
+        rig.settle()
+        #expect(rig.failure == nil && snapshots(rig) == [20, 30])
+        #expect(try rig.content(of: #require(rig.snapshot)) == content(30, 9_000).flatMap(\.array))
     }
 }

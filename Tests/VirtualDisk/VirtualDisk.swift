@@ -93,7 +93,9 @@ package final class VirtualDisk: DirectoryImage {
             target.synced = target.current
             target.unsynced = []
         case .rename(let file, let target):
-            let moved = try open(file)
+            guard let moved = names[file] else {
+                throw DiskError(call: "rename", file: file, code: 2, message: "No such file", isFull: false)
+            }
             change(.put(target, moved))
             change(.remove(file))
         case .remove(let file):
