@@ -7,7 +7,7 @@ import Synchronization
 /// push out others took half of what a snapshot cost, and its syncs, which then write all of it at a time, held up the log's.
 ///
 /// Whole blocks go directly, from memory that is aligned as they are; what is left at either end goes through the cache. A block
-/// is written in one way or in the other, never in both. Where a file system cannot do it all goes through the cache.
+/// is written in one way or in the other. Where a file system cannot do it all goes through the cache.
 final class DirectWriter: Sendable {
     private let state: Mutex<DirectFile>
     private static let block = Format.blockBytes

@@ -2,7 +2,7 @@ import Base
 import DequeModule
 import LogFormat
 
-/// Reads all segments in order, and judges what is not as it should be: a torn tail, or damage.
+/// Reads the segments that count in order, and judges what is not as it should be: a torn tail, or damage.
 struct LogReader<Image: DirectoryImage> {
     private let directory: Image
     private let member: MemberID
