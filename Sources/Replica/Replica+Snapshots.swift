@@ -15,8 +15,6 @@ extension Replica {
         /// What is left to encode, when nobody is at it.
         var rest: SnapshotEncoder?
         var pace: SnapshotPace
-        /// What the log had when it began, and what is kept behind a snapshot.
-        var usualLogBytes: Int
     }
 
     /// Begins one early enough to be done when the log is as long as it may become. What others have committed may be applied before
@@ -39,8 +37,7 @@ extension Replica {
             point: SnapshotPoint(index: index, term: term, configuration: placed, timeMs: encoder.head.timeMs),
             rest: encoder,
             pace: SnapshotPace(
-                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: planNextSnapshot(), now: now),
-            usualLogBytes: usualLogBytes)
+                keyCount: keyspace.count, logBytes: storage.logBytesSinceSnapshot, span: planNextSnapshot(), now: now))
     }
 
     /// What writes a version of this keyspace as a snapshot; nil when the log does not know its term any more.
@@ -78,10 +75,10 @@ extension Replica {
     /// The disk has a snapshot, this member's own or another's.
     mutating func snapshotIsDurable(_ index: Index, into effects: inout ReplicaEffects) {
         if let current = snapshotting, current.point.index == index {
+            snapshotting = nil
             keysInSnapshot = current.pace.keyCount
             input.tookSnapshot = current.point
             cutLog(behind: current.point)
-            snapshotting = nil
         } else {
             finishInstalling(index, into: &effects)
         }
@@ -96,8 +93,8 @@ extension Replica {
             through = min(through, limit)
         }
         input.compactThrough = min(through, point.index)
-        // As the new snapshot allows, or as the old one did: a store that grew has as many new keys in the log to come.
-        storage.logRoomBytes = max(usualLogBytes, snapshotting?.usualLogBytes ?? 0)
+        // As if no more keys were new: a store that has grown, and stops, has no use for more, and its disk no room.
+        storage.logRoomBytes = usualLogBytes
     }
 
     mutating func snapshotFailed(_ index: Index, into effects: inout ReplicaEffects) {
